@@ -1,0 +1,1 @@
+"""Benchmarks, and the generator of the events they use."""

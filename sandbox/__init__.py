@@ -1,0 +1,1 @@
+"""Stand-ins for local work: Mixpanel's /import, a bucket that fires events, and the demo that joins them."""

@@ -1,0 +1,102 @@
+"""Speaks to the stand-ins of the sandbox over HTTP, for the demo and the tests."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+
+@dataclass(frozen=True, slots=True)
+class Standin:
+    """The stand-in for Mixpanel at `url`."""
+
+    url: str
+
+    def summary(self) -> dict[str, Any]:
+        """Its counts."""
+        return dict(_get(f"{self.url}/sandbox/summary").json())
+
+    def ids(self) -> dict[str, int]:
+        """Each `$insert_id` it holds, and how many times that came in."""
+        lines = _get(f"{self.url}/sandbox/ids").text.splitlines()
+        return {name: int(count) for name, _, count in (line.rpartition("\t") for line in lines)}
+
+    def faults(self, **rules: Any) -> None:
+        """Makes it fail by `rules`, which replace those before."""
+        _post(f"{self.url}/sandbox/faults", rules)
+
+    def reset(self) -> None:
+        """Forgets all events, counts and faults."""
+        _post(f"{self.url}/sandbox/reset", {})
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The local bucket `name` at `url`."""
+
+    url: str
+    name: str
+
+    def put(
+        self,
+        name: str,
+        data: bytes,
+        content_type: str = "application/octet-stream",
+        content_encoding: str | None = None,
+    ) -> str:
+        """Writes an object, which fires an event.
+
+        Returns:
+            Its generation.
+        """
+        query = {"uploadType": "media", "name": name}
+        if content_encoding:
+            query["contentEncoding"] = content_encoding
+        address = f"{self.url}/upload/storage/v1/b/{quote(self.name)}/o"
+        answer = requests.post(address, params=query, data=data, headers={"Content-Type": content_type}, timeout=60)
+        answer.raise_for_status()
+        return str(answer.json()["generation"])
+
+    def send_events_to(self, function_url: str | None) -> None:
+        """Delivers events to this address from now on; None keeps them waiting."""
+        _post(f"{self.url}/sandbox/function", {"url": function_url})
+
+    def deliveries(self) -> list[dict[str, Any]]:
+        """The last thousand events, oldest first: `name`, `generation`, `attempts`, `status`, `delivered`."""
+        return list(_get(f"{self.url}/sandbox/deliveries").json())
+
+    def wait_until_delivered(self, events: int = 1, timeout: float = 60) -> list[dict[str, Any]]:
+        """Waits until `events` or more were fired and all of them answered with success.
+
+        Returns:
+            The deliveries.
+
+        Raises:
+            TimeoutError: they were not, within `timeout` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            fired = self.deliveries()
+            if len(fired) >= events and all(delivery["delivered"] for delivery in fired):
+                return fired
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Not all events were delivered within {timeout:g} s: {fired}")
+            time.sleep(0.05)
+
+    def reset(self) -> None:
+        """Empties the bucket and forgets all events, delivered or not, and where they go."""
+        _post(f"{self.url}/sandbox/reset", {})
+
+
+def _get(url: str) -> requests.Response:
+    answer = requests.get(url, timeout=60)
+    answer.raise_for_status()
+    return answer
+
+
+def _post(url: str, body: dict[str, Any]) -> None:
+    requests.post(url, json=body, timeout=60).raise_for_status()

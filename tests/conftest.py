@@ -1,0 +1,67 @@
+"""Real processes for tests to use: the stand-in for Mixpanel, the local bucket, and functions under the framework."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Protocol
+
+import pytest
+
+from sandbox import processes
+from sandbox.clients import Bucket, Standin
+
+
+class StartFunction(Protocol):
+    """Starts a function that imports into `standin` from `bucket`; `settings` add to that, None takes one away."""
+
+    def __call__(self, target: str, **settings: str | None) -> processes.Function: ...
+
+
+@pytest.fixture(scope="session")
+def standin_process() -> Iterator[processes.Service]:
+    """The stand-in's process, which lives as long as the session."""
+    with processes.service("sandbox.mixpanel", "--port", "0") as service:
+        yield service
+
+
+@pytest.fixture
+def standin(standin_process: processes.Service) -> Standin:
+    """Mixpanel's stand-in, empty and without faults."""
+    client = Standin(standin_process.url)
+    client.reset()
+    return client
+
+
+@pytest.fixture(scope="session")
+def bucket_process() -> Iterator[processes.Service]:
+    """The local bucket's process, which lives as long as the session."""
+    with processes.service("sandbox.bucket", "--port", "0", "--bucket", "events") as service:
+        yield service
+
+
+@pytest.fixture
+def bucket(bucket_process: processes.Service) -> Iterator[Bucket]:
+    """The local bucket, empty; its events wait until the test says where they go."""
+    client = Bucket(bucket_process.url, str(bucket_process.ready["bucket"]))
+    client.reset()
+    yield client
+    client.reset()
+
+
+@pytest.fixture
+def function(standin: Standin, bucket: Bucket) -> Iterator[StartFunction]:
+    """Starts functions as production does, and stops them after the test."""
+    with ExitStack() as running:
+
+        def start(target: str, **settings: str | None) -> processes.Function:
+            everything = {
+                "MIXPANEL_API_URL": standin.url,
+                "MIXPANEL_PROJECT_TOKEN": "demo",
+                "STORAGE_EMULATOR_HOST": bucket.url,
+                **settings,
+            }
+            environment = {name: value for name, value in everything.items() if value is not None}
+            return running.enter_context(processes.function(target, environment=environment))
+
+        yield start
