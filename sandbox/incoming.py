@@ -100,7 +100,7 @@ def _gunzip(wire: bytes, limit: int) -> bytes:
         member = isal_zlib.decompressobj(MEMBER_OF_GZIP)
         try:
             members.append(member.decompress(wire, room))
-        except isal_zlib.IsalError as error:  # type: ignore[misc] (its stub says instance)
+        except isal_zlib.IsalError as error:  # type: ignore[misc]
             raise UnreadableError(f"invalid gzip body: {error}") from None
         room -= len(members[-1])
         if not member.eof and room > 0:
