@@ -1,0 +1,231 @@
+"""One event: checked, completed, encoded.
+
+What would spoil a whole batch, or break deduplication, is found here; what only Mixpanel can judge is left to it
+(`strict=1`) and read back from its answer. An event that needs no change goes out as the very bytes it came in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+MAX_EVENT_BYTES = 1_000_000
+"""An event is smaller than this, uncompressed: https://developer.mixpanel.com/reference/import-events"""
+
+Transform = Callable[[dict[str, Any]], Any]
+"""The user's mapping: one record (a dict) to one event, a list of events, or None to drop it."""
+
+
+class Invalid(Exception):
+    """A record that cannot be imported as it is: `reason` is a sentence, `field` the JSON path it speaks of."""
+
+    def __init__(self, reason: str, field: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.field = field
+
+
+class _Properties(Struct, gc=False):
+    time: int | float
+    distinct_id: str | int | float
+    insert_id: str | None = field(name="$insert_id", default=None)
+
+
+class _Event(Struct, gc=False):
+    """As much of an event as has to be known here. The decoder checks that the rest is JSON, and builds none of it."""
+
+    event: Annotated[str, Meta(min_length=1)]
+    properties: _Properties
+
+
+_decode = msgspec.json.Decoder(_Event).decode
+_PROPERTIES_OPEN = re.compile(rb'"properties"\s*:\s*\{')
+_EMPTY_OBJECT = re.compile(rb"\s*\}")
+_BLANK = b" \t\r\n"
+
+
+def prepare(record: bytes, transform: Transform | None = None) -> Sequence[bytes]:
+    """Makes of one record the events to send, each as one line of JSON.
+
+    Args:
+        record: the record's bytes; white space around it does not count.
+        transform: the user's mapping, applied to the record before it is checked.
+
+    Returns:
+        The events: one, or as many as `transform` made of it (none when it dropped the record).
+
+    Raises:
+        Invalid: the record, or what `transform` made of it, cannot be imported.
+    """
+    if len(record) >= MAX_EVENT_BYTES:
+        raise Invalid("is too long: Mixpanel takes events under 1 MB")
+    if transform is not None:
+        return _transformed(record, transform)
+    return (_complete(record, record),)
+
+
+def is_blank(record: bytes) -> bool:
+    """Whether a line holds nothing at all: such a line is no record."""
+    return not record.strip(_BLANK)
+
+
+def insert_id(event: bytes) -> str | None:
+    """The `$insert_id` of an event that `prepare` returned, or of a record if it has one that can be read."""
+    try:
+        return _decode(event).properties.insert_id
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _complete(event: bytes, origin: bytes, nth: int = 0) -> bytes:
+    """Checks an event, and gives it an `$insert_id` made from `origin` (and `nth`) if it has none."""
+    try:
+        known = _decode(event)
+        if not event.isascii():
+            event.decode()  # the decoder does not look into strings it skips
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        event, known = _mend(event)
+    if not known.properties.insert_id:
+        event = _with_insert_id(event, _fingerprint(origin, nth))
+    return _one_line(event)
+
+
+def _one_line(event: bytes) -> bytes:
+    """JSON allows line breaks only between tokens, where a space means the same."""
+    if b"\n" in event or b"\r" in event:
+        return event.replace(b"\r", b" ").replace(b"\n", b" ").strip()
+    return event
+
+
+def _fingerprint(origin: bytes, nth: int) -> str:
+    """32 characters of 0-9a-f, the same for the same content (SHA-256 is the digest that processors have built in)."""
+    digest = hashlib.sha256(origin.strip(_BLANK), usedforsecurity=False)
+    if nth:
+        digest.update(b"#%d" % nth)
+    return digest.hexdigest()[:32]
+
+
+def _with_insert_id(event: bytes, identifier: str) -> bytes:
+    """Puts the id into the bytes, and looks whether it took; where it did not, builds the event anew."""
+    if opening := _PROPERTIES_OPEN.search(event):
+        head, tail = event[: opening.end()], event[opening.end() :]
+        comma = b"" if _EMPTY_OBJECT.match(tail) else b","
+        spliced = b'%b"$insert_id":"%b"%b%b' % (head, identifier.encode(), comma, tail)
+        if _decode(spliced).properties.insert_id == identifier:
+            return spliced
+    whole = json.loads(event)
+    whole["properties"]["$insert_id"] = identifier
+    return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _mend(event: bytes) -> tuple[bytes, _Event]:
+    """Looks closer at what the decoder refused: mends the one thing that has a mend, or says what is wrong.
+
+    The mend: an escaped half of a surrogate pair (`\\ud83d` alone, where a program cut a text in the middle of an
+    emoji) becomes U+FFFD, as browsers show it. JSON's grammar allows it, but it is no character.
+    """
+    value = _value(event)
+    if not isinstance(value, dict):
+        raise Invalid(f"is not a JSON object but {_kind(value)}")
+    _check(value)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    mended = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+    try:
+        return mended, _decode(mended)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid(f"is not JSON that can be read: {error}") from None
+
+
+def _value(record: bytes) -> Any:
+    """The record as a Python value.
+
+    Raises:
+        Invalid: it is not JSON; the reason says where it stops to be.
+    """
+    try:
+        return json.loads(record.decode(), parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise Invalid(f"is not UTF-8: byte 0x{record[error.start]:02x} at position {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise Invalid(f"is not JSON: {error.msg} at character {error.pos}") from None
+    except RecursionError:
+        raise Invalid("is nested too deeply") from None
+    except ValueError as error:
+        raise Invalid(f"is not JSON: {error}") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _check(event: dict[str, Any]) -> None:
+    """Says in a sentence what the decoder says in a type."""
+    name, properties = event.get("event"), event.get("properties")
+    if not isinstance(name, str) or not name:
+        raise Invalid(f"has no event name: it must be a text and is {_kind(name)}", "event")
+    if not isinstance(properties, dict):
+        raise Invalid(f"has no properties: they must be an object and are {_kind(properties)}", "properties")
+    _check_property(properties, "time", (int, float), "a number (epoch seconds or milliseconds)")
+    _check_property(properties, "distinct_id", (str, int, float), 'a text ("" for no user)')
+    _check_property(properties, "$insert_id", (str, type(None)), "a text of 1 to 36 characters")
+
+
+def _check_property(properties: dict[str, Any], name: str, types: tuple[type, ...], must_be: str) -> None:
+    value = properties.get(name)
+    if isinstance(value, bool) or not isinstance(value, types) or value in (float("inf"), float("-inf")):
+        state = "missing" if name not in properties else _kind(value)
+        raise Invalid(f"has no usable {name}: it must be {must_be} and is {state}", f"properties.{name}")
+
+
+_KINDS: dict[type, str] = {
+    type(None): "null",
+    bool: "true or false",
+    dict: "an object",
+    list: "an array",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+}
+
+
+def _kind(value: object) -> str:
+    if value == "":
+        return "empty"
+    if value in (float("inf"), float("-inf")):
+        return "too large a number"
+    return _KINDS[type(value)]
+
+
+def _transformed(record: bytes, transform: Transform) -> list[bytes]:
+    try:
+        value = msgspec.json.decode(record)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        value = _value(record)
+    if not isinstance(value, dict):
+        raise Invalid(f"is not a JSON object but {_kind(value)}")
+    try:
+        made = transform(value)
+    except Exception as error:
+        raise Invalid(f"the transform raised {type(error).__name__}: {error}") from error
+    if made is None:
+        return []
+    events = made if isinstance(made, list) else [made]
+    return [_complete(_encode(event), record, nth) for nth, event in enumerate(events)]
+
+
+def _encode(made: Any) -> bytes:
+    if not isinstance(made, dict):
+        raise Invalid(f"the transform returned {type(made).__name__}: it may return a dict, a list of dicts, or None")
+    try:
+        event = msgspec.json.encode(made)
+    except Exception as error:
+        raise Invalid(f"the transform returned what is no JSON: {error}") from error
+    if len(event) >= MAX_EVENT_BYTES:
+        raise Invalid("is too long after the transform: Mixpanel takes events under 1 MB")
+    return event

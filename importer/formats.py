@@ -1,0 +1,158 @@
+"""Bytes to records: what an object holds is known by its content, whatever it is called.
+
+Newline-delimited JSON, or one JSON array of events; plain or gzipped (of several members too, or twice over). Nothing
+here holds more than a chunk and a record, however large the object, its lines, or what it decompresses to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+import msgspec
+from isal import igzip_lib, isal_zlib
+
+from importer.array import BrokenArray, elements
+from importer.event import MAX_EVENT_BYTES
+
+Record = tuple[int, int, bytes]
+"""The line a record starts on (the first is 1), the bytes of uncompressed content before it, and the record itself."""
+
+CHUNK_BYTES = 1 << 18
+"""How much is decompressed at a time, at most: what a gzip bomb can make us hold."""
+
+_GZIP_SLICE = 1 << 15
+_GZIP = b"\x1f\x8b"
+_GZIP_MEMBER = 31  # zlib's wbits: a gzip header and trailer around the largest window
+_UTF8_MARK = b"\xef\xbb\xbf"
+_KNOWN = {
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"GIF8": "a GIF image",
+    b"%PDF": "a PDF document",
+    b"PK\x03\x04": "a ZIP archive",
+    b"PAR1": "Parquet",
+    b"Obj\x01": "Avro",
+    b"ORC": "ORC",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+    b"<": "XML or HTML",
+}
+
+
+class Unreadable(Exception):
+    """The content is no event data, or stops to be at some place; no retry heals it.
+
+    Every record before that place has been read.
+    """
+
+
+def records(chunks: Iterable[bytes]) -> Iterator[Record]:
+    """Reads the records of one object, in order.
+
+    Blank lines come as records too (they are cheaper to tell apart later). Of a record too long to be an event comes
+    a part that is too long as well.
+
+    Args:
+        chunks: the object's bytes as stored, cut anywhere.
+
+    Raises:
+        Unreadable: the content is no event data, or is compressed and damaged or broken off.
+    """
+    head, chunks = _head(chunks)
+    while head.startswith(_GZIP):
+        head, chunks = _head(_decompressed(chunks))
+    start = len(_UTF8_MARK) if head.startswith(_UTF8_MARK) else 0
+    head = head[start:]
+    chunks = chain([head], chunks)
+    if _is_array(head):
+        try:
+            yield from elements(chunks, start)
+        except BrokenArray as error:
+            raise Unreadable(str(error)) from None
+        return
+    if what := _no_events(head):
+        raise Unreadable(f"this is no event data but {what}: it takes JSON, one event a line or an array of events")
+    yield from lines(chunks, start)
+
+
+def lines(chunks: Iterable[bytes], start: int = 0) -> Iterator[Record]:
+    """Cuts newline-delimited JSON into its lines; `start` is the offset of the first byte."""
+    line, offset = 1, start
+    tail = b""
+    for chunk in chunks:
+        whole = (tail + chunk).split(b"\n")
+        tail = whole.pop()
+        for record in whole:
+            yield line, offset, record
+            line += 1
+            offset += len(record) + 1
+        if len(tail) > MAX_EVENT_BYTES:
+            # Too long to be an event. What is beyond the limit is let go until the line ends; its length still counts.
+            offset += len(tail) - MAX_EVENT_BYTES
+            tail = tail[:MAX_EVENT_BYTES]
+    if tail:
+        yield line, offset, tail
+
+
+def _head(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The first chunk that has bytes (none if there is no such), and all the chunks from it on."""
+    rest = iter(chunks)
+    head = next(filter(None, rest), b"")
+    return head, rest
+
+
+def _decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Decompresses gzip, member after member, at most `CHUNK_BYTES` at a time."""
+    member = isal_zlib.decompressobj(_GZIP_MEMBER)
+    for data in _slices(chunks):
+        while data:
+            if member.eof:
+                data = data.lstrip(b"\0")  # padding, as tapes and some tools leave it
+                if not data:
+                    break
+                member = isal_zlib.decompressobj(_GZIP_MEMBER)
+            try:
+                yield member.decompress(data, CHUNK_BYTES)
+            except igzip_lib.IsalError as error:
+                raise Unreadable(f"the gzip data is damaged: {error}") from None
+            data = member.unused_data if member.eof else member.unconsumed_tail
+    if not member.eof:
+        raise Unreadable("the gzip data breaks off before its end")
+
+
+def _slices(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Small slices: after each of many small members, what is left of a slice is copied."""
+    for chunk in chunks:
+        for start in range(0, len(chunk), _GZIP_SLICE):
+            yield chunk[start : start + _GZIP_SLICE]
+
+
+def _is_array(head: bytes) -> bool:
+    """Whether this is one array: not so if its first line is an array by itself and others follow."""
+    if not head.lstrip().startswith(b"["):
+        return False
+    first, _, rest = head.lstrip().partition(b"\n")
+    return not (rest.strip() and _is_json(first))
+
+
+def _no_events(head: bytes) -> str | None:
+    """What the content seems to be if it is no event data. One line that could be an event makes it event data."""
+    for magic, what in _KNOWN.items():
+        if head.startswith(magic):
+            return what
+    rows = [row for row in head.splitlines() if row.strip()]
+    if not rows or any(row.lstrip().startswith(b"{") for row in rows) or _is_json(rows[0]):
+        return None
+    return f"something that starts with {head.strip()[:24]!r}"
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True

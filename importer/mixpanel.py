@@ -1,0 +1,365 @@
+"""Mixpanel's Import API: one batch in, one outcome out.
+
+Source of the facts: https://developer.mixpanel.com/reference/import-events
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.request import getproxies
+
+import msgspec
+import requests
+import stamina
+from isal import igzip_lib
+from msgspec import Struct
+from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
+
+from importer import event as events_
+from importer import log
+from importer.settings import CredentialKind, Credentials, Settings
+
+_GZIP_LEVEL = 1
+"""With isal, 1.9 µs an event and a quarter of the size; the next better ratio costs five times as much."""
+
+_CONNECT_TIMEOUT = 10.0
+_LONGEST_WAIT = 60.0
+_MOST_REFUSED_UNSEEN = 10
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_SETTINGS_OF = {
+    CredentialKind.SERVICE_ACCOUNT: "MIXPANEL_SERVICE_ACCOUNT_USERNAME, MIXPANEL_SERVICE_ACCOUNT_SECRET, "
+    "MIXPANEL_PROJECT_ID and the account's role in that project",
+    CredentialKind.PROJECT_TOKEN: "MIXPANEL_PROJECT_TOKEN",
+    CredentialKind.API_SECRET: "MIXPANEL_API_SECRET",
+}
+
+
+class NotTaken(Exception):
+    """Mixpanel did not take (all of) the batch. The caller hands the work back to its trigger, which keeps the data."""
+
+
+class Unavailable(NotTaken):
+    """What a later try may heal: patience ended before Mixpanel took the batch."""
+
+
+class Refused(NotTaken):
+    """What no retry heals: the credentials or the settings are wrong. The text says which to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One event that Mixpanel will never take: its index in the batch, the field at fault, and Mixpanel's words."""
+
+    index: int
+    field: str | None
+    message: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one batch. Every event in it was imported or is in `refused`; there is no third.
+
+    Attributes:
+        imported: events that Mixpanel took.
+        refused: events it will never take.
+        requests: requests made, tries again included.
+        retried: requests that had to be made again.
+        sent_bytes: bytes sent as request bodies, compressed.
+    """
+
+    imported: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+    requests: int = 0
+    retried: int = 0
+    sent_bytes: int = 0
+
+
+class _FailedRecord(Struct):
+    index: int | None = None
+    dollar_insert_id: str | None = msgspec.field(name="$insert_id", default=None)
+    insert_id: str | None = None
+    field: str | None = None
+    message: str = "refused without a message"
+
+
+class _Answer(Struct):
+    num_records_imported: int | None = None
+    failed_records: list[_FailedRecord] | None = None
+    error: str | None = None
+
+
+class _Trouble(Exception):
+    """A try that may go better: why, and after how long at the least."""
+
+    def __init__(self, reason: str, status: int | None, first_wait: float, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.first_wait = first_wait
+        self.wait = wait
+
+
+class _TooLarge(Exception):
+    """413."""
+
+
+class _Unnamed(Exception):
+    """The body was refused, and no record in it named (or fewer taken than sent, which names none either)."""
+
+
+class Client:
+    """Sends batches to one project. Safe to use from several threads; they share its connections.
+
+    Attributes:
+        max_bytes: the largest body (uncompressed) that is tried; it shrinks when Mixpanel answers 413.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self.max_bytes = settings.batch_bytes
+        self._clock = clock
+        self._log = log.get()
+        self._credentials = settings.credentials
+        self._backoff = settings.backoff
+        self._timeout = settings.timeout
+        self._url = _import_url(settings.api_url, settings.credentials)
+        self._session = _session(settings.credentials, settings.concurrency)
+        self._lock = threading.Lock()
+        self._has_taken = False
+        self._refused_unseen = 0
+
+    def send(self, events: Sequence[bytes], deadline: float) -> Outcome:
+        """Brings the events into Mixpanel, whatever it takes: tries again, smaller, or without the bad ones.
+
+        Args:
+            events: as `event.prepare` returns them; at most 2,000.
+            deadline: the clock's time after which nothing is tried again.
+
+        Returns:
+            The outcome: for every event, imported or refused.
+
+        Raises:
+            Unavailable: the deadline came first. Some of the events may have been taken; sending all of them again
+                is safe, since each has an `$insert_id`.
+            Refused: credentials or settings are wrong, and no batch can be taken.
+        """
+        outcome = Outcome()
+        ranges = deque([(0, len(events))] if events else [])
+        while ranges:
+            first, end = ranges.popleft()
+            part = events[first:end]
+            body = b"\n".join(part)
+            try:
+                if len(body) > self.max_bytes and len(part) > 1:
+                    raise _TooLarge
+                self._take(part, first, self._deliver(body, len(part), deadline, outcome), outcome)
+            except _TooLarge:
+                if len(part) == 1:
+                    outcome.refused.append(Refusal(first, None, "413: too large for Mixpanel even alone"))
+                    continue
+                self._shrink(len(body))
+                ranges.extendleft(_halves(first, end))
+            except _Unnamed as unnamed:
+                if len(part) == 1:
+                    self._refuse_unnamed(first, str(unnamed), outcome)
+                    continue
+                ranges.extendleft(_halves(first, end))
+        return outcome
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._session.close()
+
+    def _take(self, part: Sequence[bytes], first: int, answer: _Answer, outcome: Outcome) -> None:
+        """Books an answer that says what was taken."""
+        failed = _failures(part, answer.failed_records or [])
+        outcome.refused += [Refusal(first + index, record.field, record.message) for index, record in failed.items()]
+        outcome.imported += len(part) - len(failed)
+        with self._lock:
+            self._has_taken = True
+
+    def _refuse_unnamed(self, index: int, message: str, outcome: Outcome) -> None:
+        """Books one event that was refused alone. If nothing was ever taken it may be no event's fault: then stop."""
+        with self._lock:
+            self._refused_unseen += not self._has_taken
+            doubtful = not self._has_taken and self._refused_unseen >= _MOST_REFUSED_UNSEEN
+        if doubtful:
+            raise Refused(
+                f"Mixpanel refused the first {_MOST_REFUSED_UNSEEN} events, each sent alone, without naming a field: "
+                f"{message}. Check MIXPANEL_PROJECT_ID, MIXPANEL_REGION and MIXPANEL_API_URL."
+            )
+        outcome.refused.append(Refusal(index, None, message))
+
+    def _shrink(self, refused: int) -> None:
+        with self._lock:
+            smaller = max(refused // 2, 1)
+            if smaller < self.max_bytes:
+                self.max_bytes = smaller
+                self._log.warning(
+                    f"Mixpanel answered 413 to {refused} bytes: from now on this process sends {smaller} at most.",
+                    kind="smaller batches",
+                    max_bytes=smaller,
+                )
+
+    def _deliver(self, body: bytes, count: int, deadline: float, outcome: Outcome) -> _Answer:
+        """Posts one body until there is an answer that settles it, or the deadline comes."""
+        compressed = igzip_lib.compress(body, _GZIP_LEVEL, igzip_lib.COMP_GZIP)
+        tries = 0
+
+        def again(error: Exception) -> float | bool:
+            if not isinstance(error, _Trouble):
+                return False
+            wait = self._wait(error, tries)
+            if self._clock() + wait > deadline:
+                return False
+            outcome.retried += 1
+            self._log.warning(
+                f"{error}; trying again in {wait:.1f} s.",
+                kind="retry",
+                status=error.status,
+                reason=str(error),
+                wait_seconds=round(wait, 3),
+            )
+            return wait
+
+        try:
+            for attempt in stamina.retry_context(on=again, attempts=None, timeout=None):
+                with attempt:
+                    tries += 1
+                    outcome.requests += 1
+                    outcome.sent_bytes += len(compressed)
+                    return self._post(compressed, count, deadline, tries)
+        except _Trouble as trouble:
+            raise Unavailable(f"Mixpanel could not take the events in time: {trouble}") from trouble
+        raise AssertionError("unreachable")
+
+    def _wait(self, trouble: _Trouble, tries: int) -> float:
+        """Seconds to the next try: what the answer asks for, or twice as long each time; never all at once."""
+        jitter = trouble.first_wait * random.uniform(0.5, 2.5)  # noqa: S311 (spreads load, hides nothing)
+        wait: float = trouble.wait if trouble.wait is not None else trouble.first_wait * 2 ** (tries - 1)
+        return (wait if trouble.wait is not None else min(wait, _LONGEST_WAIT)) + jitter
+
+    def _post(self, compressed: bytes, count: int, deadline: float, tries: int) -> _Answer:
+        remaining = max(deadline - self._clock(), 1.0)
+        try:
+            response = self._session.post(
+                self._url,
+                data=compressed,
+                timeout=(min(_CONNECT_TIMEOUT, remaining), min(self._timeout, remaining)),
+                allow_redirects=False,
+            )
+        except requests.Timeout:
+            raise _Trouble("Mixpanel gave no answer in time", None, self._backoff) from None
+        except requests.RequestException as error:
+            # Often a connection that idled too long: the first try again comes soon.
+            raise _Trouble(f"the connection failed ({_cause(error)})", None, self._backoff / 10) from None
+        return self._read(response, count, tries)
+
+    def _read(self, response: requests.Response, count: int, tries: int) -> _Answer:
+        status = response.status_code
+        if status in {200, 400}:
+            answer = _decoded(response)
+            if answer is None:
+                raise _Trouble(f"Mixpanel's answer ({status}) could not be read", status, self._backoff / 10)
+            if not answer.failed_records and status == 400:
+                raise _Unnamed(answer.error or "400: the body was not understood")
+            self._check_count(answer, count, tries)
+            return answer
+        if status == 413:
+            raise _TooLarge
+        if status in {401, 403}:
+            self._refuse_credentials(status)
+        if status in _PASSING or status >= 500:
+            raise _Trouble(f"Mixpanel answered {status}", status, self._backoff, _retry_after(response))
+        raise Refused(f"Mixpanel answered {status}, which no retry heals: check MIXPANEL_API_URL and MIXPANEL_REGION.")
+
+    def _check_count(self, answer: _Answer, count: int, tries: int) -> None:
+        """Holds the count against what was sent: an event that was not counted was not taken."""
+        due = count - len(answer.failed_records or ())
+        if answer.num_records_imported is None or answer.num_records_imported >= due:
+            return
+        reason = f"Mixpanel says it imported {answer.num_records_imported} of {due} events"
+        if tries < 3:
+            raise _Trouble(reason, 200, self._backoff / 10)
+        raise _Unnamed(reason)
+
+    def _refuse_credentials(self, status: int) -> None:
+        kind = self._credentials.kind
+        message = f"Mixpanel refused the {kind.value} ({status}): check {_SETTINGS_OF[kind]}, and MIXPANEL_REGION."
+        self._log.error(message, kind="credentials", status=status, credentials=kind.value)
+        raise Refused(message)
+
+
+def _import_url(api_url: str, credentials: Credentials) -> str:
+    project = f"&project_id={credentials.project_id}" if credentials.project_id else ""
+    return f"{api_url}/import?strict=1{project}"
+
+
+def _session(credentials: Credentials, connections: int) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # no .netrc may replace the credentials, and none is looked for at every request
+    session.proxies.update(getproxies())
+    session.auth = HTTPBasicAuth(credentials.username.encode(), credentials.password.encode())
+    session.headers.update(
+        {
+            "Content-Type": "application/x-ndjson",
+            "Content-Encoding": "gzip",
+            "Accept": "application/json",
+            "User-Agent": "mixpanel-importer",
+        }
+    )
+    session.mount("http://", HTTPAdapter(pool_connections=1, pool_maxsize=connections))
+    session.mount("https://", HTTPAdapter(pool_connections=1, pool_maxsize=connections))
+    return session
+
+
+def _decoded(response: requests.Response) -> _Answer | None:
+    try:
+        return msgspec.json.decode(response.content, type=_Answer)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _failures(part: Sequence[bytes], failed: list[_FailedRecord]) -> dict[int, _FailedRecord]:
+    """Finds the events that `failed_records` speaks of: by index, else by insert id (spelled either way)."""
+    found = {r.index: r for r in failed if r.index is not None and 0 <= r.index < len(part)}
+    lost = [r for r in failed if r.index is None or not 0 <= r.index < len(part)]
+    if lost:
+        by_id = {events_.insert_id(event): index for index, event in enumerate(part)}
+        for record in lost:
+            index = by_id.get(record.dollar_insert_id or record.insert_id)
+            if index is None:
+                raise _Unnamed(record.message)
+            found[index] = record
+    return found
+
+
+def _halves(first: int, end: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The two halves of a range, the latter first, as `deque.extendleft` wants them."""
+    middle = (first + end) // 2
+    return (middle, end), (first, middle)
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Seconds that a `Retry-After` header asks for, in either of its forms (RFC 9110, 10.2.3)."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isdigit():
+        return float(value)
+    try:
+        then = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max((then - datetime.now(UTC)).total_seconds(), 0.0) if then.tzinfo else None
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost error's type: its text may hold addresses, never more than that is wanted."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return type(error).__name__

@@ -1,0 +1,45 @@
+"""Starting a process: settings, log, and each function's parts, made when they are first needed and then kept."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cache
+from typing import TYPE_CHECKING
+
+from importer import log
+from importer.settings import API_SECRET_RETIRED, CredentialKind, Settings, SettingsError, from_environment
+from importer.transform import load
+
+if TYPE_CHECKING:
+    from importer.gcs import BucketSource
+
+
+def settings() -> Settings:
+    """The settings of this process, with the log set up by them.
+
+    Raises:
+        SystemExit: one is wrong; the sentence that says which is on standard error.
+    """
+    try:
+        found = from_environment(os.environ)
+        log.configure(found.log_level)
+        if found.transform:
+            load(found.transform)
+    except SettingsError as error:
+        sys.exit(f"The importer cannot start: {error}")
+    if found.credentials.kind is CredentialKind.API_SECRET:
+        log.get().warning(
+            f"MIXPANEL_API_SECRET is a legacy credential: Mixpanel retires it on {API_SECRET_RETIRED}. "
+            "Make a service account and set MIXPANEL_SERVICE_ACCOUNT_USERNAME and _SECRET instead.",
+            kind="settings",
+        )
+    return found
+
+
+@cache
+def bucket_source(settings: Settings) -> BucketSource:
+    """The parts behind `gcs_import`. The storage client is imported only here: the other function never needs it."""
+    from importer.gcs import BucketSource  # noqa: PLC0415
+
+    return BucketSource(settings)
