@@ -137,7 +137,7 @@ def _answer(sandbox: Sandbox, call: _Call, wire: bytes, *, short: bool) -> Answe
             answer = _count(sandbox.store, call, body)
         else:
             lines = incoming.split_legacy(form.events) if form else incoming.split(call.headers, body)
-            answer = _import(sandbox, call, lines, len(body), short=short)
+            answer = _import(sandbox, call, form.events if form else body, lines, short=short)
         answer.bytes = len(body)
     except incoming.TooLargeError:
         answer = answers.error(413, f"request exceeds max limit of {limit} bytes")
@@ -167,17 +167,17 @@ def _count(store: Store, call: _Call, body: bytes) -> Answer:
     return answer
 
 
-def _import(sandbox: Sandbox, call: _Call, lines: list[bytes], size: int, *, short: bool) -> Answer:
+def _import(sandbox: Sandbox, call: _Call, body: bytes, lines: list[bytes], *, short: bool) -> Answer:
     """Takes what is good of the events in `lines`; of these, half, where `short`."""
     faults, now = sandbox.faults, time.time()
     switches = faults.switches
     if len(lines) > switches.max_events:
         return answers.error(413, f"request exceeds max limit of {switches.max_events} events")
-    if faults.exceeds_rate(now, len(lines), size):
+    if faults.exceeds_rate(now, len(lines), len(body)):
         return answers.error(429)
-    if switches.unnamed_400 and any(switches.unnamed_400.encode() in line for line in lines):
+    if switches.unnamed_400 and switches.unnamed_400.encode() in body:
         return answers.error(400, "invalid request body")
-    verdict = rules.examine(lines, now)
+    verdict = rules.examine(body, lines, now)
     taken = len(verdict.good) // 2 if short else len(verdict.good)
     duplicates = sandbox.store.take(Batch(call.n, now, verdict.good_lines[:taken]), verdict.good[:taken])
     if verdict.refused and call.strict != "0":
