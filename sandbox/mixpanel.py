@@ -180,7 +180,7 @@ def _import(sandbox: Sandbox, call: _Call, body: bytes, lines: list[bytes], *, s
     verdict = rules.examine(body, lines, now)
     taken = len(verdict.good) // 2 if short else len(verdict.good)
     duplicates = sandbox.store.take(Batch(call.n, now, verdict.good_lines[:taken]), verdict.good[:taken])
-    if verdict.refused and call.strict != "0":
+    if verdict.refused and call.strict == "1":
         answer = answers.partial(taken, verdict.refused, switches.insert_id_spelling)
     else:
         answer = answers.ok(taken)

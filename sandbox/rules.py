@@ -39,6 +39,8 @@ _FEW_BRACES = 2 + MAX_DEPTH
 _SHAPE_OF_NUMBERS = bytes.maketrans(b"123456789+E}] \t\r\n", b"0000000000e,,,,,,")
 """Makes every digit and plus sign a 0, and whatever may follow a number a comma."""
 _LONG_EXPONENT = b"0e000"
+_MANY_DIGITS = b"0" * 200
+"""With fewer digits than this, and an exponent of two, a number is far from the end of doubles at 308."""
 _long_exponent = re.compile(b"0e0{3,}(,|$)").match
 
 
@@ -216,7 +218,7 @@ def _check_value(field: str, value: object, depth: int) -> list[Problem]:
 def _may_hold_huge_number(body: bytes) -> bool:
     """Whether a number of it may be beyond a double, which a decoder that skips a value does not notice.
 
-    Such a number has an exponent of three digits or more, or hundreds of digits before its point. May be wrong in
+    Such a number has an exponent of three digits or more, or hundreds of digits. May be wrong in
     saying yes (a text may look so), not in saying no.
     """
     shape = body.translate(_SHAPE_OF_NUMBERS)
@@ -225,7 +227,7 @@ def _may_hold_huge_number(body: bytes) -> bool:
         if _long_exponent(shape, at):
             return True
         at = shape.find(_LONG_EXPONENT, at + len(_LONG_EXPONENT))
-    return b"0" * 300 in shape
+    return _MANY_DIGITS in shape
 
 
 def _to_be_measured(lines: list[bytes]) -> list[bool]:
