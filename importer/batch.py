@@ -1,8 +1,15 @@
-"""A batch: events that travel in one request, bounded in number and in bytes."""
+"""A batch: events that travel in one request, bounded in number and in bytes, and packed once it is on its way."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from isal import igzip_lib
+
+_GZIP_LEVEL = 1
+"""With isal, 1.9 µs an event and a quarter of the size; the next better ratio costs twice the time."""
 
 Place = TypeVar("Place")
 
@@ -42,3 +49,40 @@ class Batch(Generic[Place]):
         self.places.append(place)
         self.size = size
         return True
+
+    def pack(self) -> Packed:
+        """Packs the events, which the batch lets go of; the places stay."""
+        packed = pack(self.events)
+        self.events = []
+        return packed
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Events as they travel, a quarter of their size: what is on its way holds no more than this.
+
+    Attributes:
+        body: newline-delimited JSON, gzipped.
+        count: events in it.
+        size: bytes of it before compression.
+    """
+
+    body: bytes
+    count: int
+    size: int
+
+    def events(self) -> list[bytes]:
+        """The events again, for the rare case that one of them has to be looked at."""
+        return igzip_lib.decompress(self.body, igzip_lib.DECOMP_GZIP).split(b"\n") if self.count else []
+
+    def halves(self) -> tuple[Packed, Packed]:
+        """The first half of the events, and the second."""
+        events = self.events()
+        middle = self.count // 2
+        return pack(events[:middle]), pack(events[middle:])
+
+
+def pack(events: Sequence[bytes]) -> Packed:
+    """Packs events, each one line of JSON, for their journey. Other threads can run meanwhile."""
+    text = b"\n".join(events)
+    return Packed(igzip_lib.compress(text, _GZIP_LEVEL, igzip_lib.COMP_GZIP), len(events), len(text))

@@ -7,7 +7,7 @@ here holds more than a chunk and a record, however large the object, its lines, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 
 import msgspec
 from isal import igzip_lib, isal_zlib
@@ -19,7 +19,7 @@ Record = tuple[int, int, bytes]
 """The line a record starts on (the first is 1), the bytes of uncompressed content before it, and the record itself."""
 
 CHUNK_BYTES = 1 << 18
-"""How much is decompressed at a time, at most: what a gzip bomb can make us hold."""
+"""How much content is worked on at a time: also what a gzip bomb can make us hold."""
 
 _GZIP_SLICE = 1 << 15
 _GZIP = b"\x1f\x8b"
@@ -66,8 +66,9 @@ def records(chunks: Iterable[bytes]) -> Iterator[Record]:
     while head.startswith(_GZIP):
         head, chunks = _head(_decompressed(chunks))
     start = len(_UTF8_MARK) if head.startswith(_UTF8_MARK) else 0
-    head = head[start:]
-    chunks = chain([head], chunks)
+    if start:
+        head = head[start:]
+        chunks = chain([head], islice(chunks, 1, None))
     if _is_array(head):
         try:
             yield from elements(chunks, start)
@@ -99,10 +100,10 @@ def lines(chunks: Iterable[bytes], start: int = 0) -> Iterator[Record]:
 
 
 def _head(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """The first chunk that has bytes (none if there is no such), and all the chunks from it on."""
+    """The first chunk that has bytes (none if there is no such), and all the chunks, that one too."""
     rest = iter(chunks)
     head = next(filter(None, rest), b"")
-    return head, rest
+    return head, chain([head], rest)
 
 
 def _decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -117,7 +118,7 @@ def _decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 member = isal_zlib.decompressobj(_GZIP_MEMBER)
             try:
                 yield member.decompress(data, CHUNK_BYTES)
-            except igzip_lib.IsalError as error:
+            except igzip_lib.IsalError as error:  # type: ignore[misc]  # its stub calls it a variable
                 raise Unreadable(f"the gzip data is damaged: {error}") from None
             data = member.unused_data if member.eof else member.unconsumed_tail
     if not member.eof:

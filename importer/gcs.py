@@ -16,7 +16,7 @@ from google.cloud import storage
 from msgspec import Struct
 
 from importer import log
-from importer.formats import records
+from importer.formats import CHUNK_BYTES, records
 from importer.importing import HandedBack, Importer, Report
 from importer.rejects import RejectLog
 from importer.settings import Settings
@@ -24,7 +24,7 @@ from importer.settings import Settings
 FINALIZED = "google.cloud.storage.object.v1.finalized"
 """The type of the CloudEvent that a newly written object sends."""
 
-_CHUNK_BYTES = 8 << 20
+_RANGE_BYTES = 4 << 20
 _PATIENCE = 300.0
 _MARGIN = 0.05
 
@@ -178,12 +178,13 @@ class Download:
         size = self._blob.size or 0
         with ThreadPoolExecutor(1, thread_name_prefix="download") as thread:
             ahead = thread.submit(self._fetch, 0) if size else None
-            for start in range(0, size, _CHUNK_BYTES):
+            for start in range(0, size, _RANGE_BYTES):
                 chunk = ahead.result() if ahead else b""
-                after = start + _CHUNK_BYTES
+                after = start + _RANGE_BYTES
                 ahead = thread.submit(self._fetch, after) if after < size else None
                 self._crc32c = google_crc32c.extend(self._crc32c, chunk)
-                yield chunk
+                for first in range(0, len(chunk), CHUNK_BYTES):
+                    yield chunk[first : first + CHUNK_BYTES]
         self._check()
 
     def _check(self) -> None:
@@ -196,7 +197,7 @@ class Download:
             data: bytes = self._blob.download_as_bytes(
                 client=self._client,
                 start=start,
-                end=start + _CHUNK_BYTES - 1,
+                end=start + _RANGE_BYTES - 1,
                 raw_download=True,
                 checksum=None,
                 single_shot_download=True,

@@ -18,7 +18,7 @@ from typing import Any
 from importer.batch import Batch
 from importer.event import Invalid, Transform, insert_id, is_blank, prepare
 from importer.formats import Record, Unreadable
-from importer.mixpanel import Client, NotTaken, Outcome
+from importer.mixpanel import Client, NotTaken, Outcome, Refusal
 from importer.rejects import Reject, RejectSink, reject
 from importer.sending import Sender
 from importer.settings import Settings
@@ -82,11 +82,15 @@ class HandedBack(Exception):
         self.report = report
 
 
+_Place = tuple[int, int, bytes | None]
+"""The line and offset of a record, and the record where a transform made something else of it."""
+
+
 @dataclass(slots=True)
 class _Span:
     """A stretch of the source: the events in it on their way, and what of it is settled already."""
 
-    batch: Batch[Record]
+    batch: Batch[_Place]
     rejects: list[Reject] = field(default_factory=list)
     dropped: int = 0
 
@@ -212,11 +216,12 @@ class _Run:
                     span.dropped += not events
                 report.read += len(events) or 1
                 report.bytes += len(record)
+                place = (line, offset, record if transform else None)
                 for event in events:
-                    if not span.batch.add(event, (line, offset, record)):
+                    if not span.batch.add(event, place):
                         self._send(span)
                         span = self._new_span()
-                        span.batch.add(event, (line, offset, record))
+                        span.batch.add(event, place)
                 if len(span.rejects) >= self._settings.batch_events:
                     self._send(span)
                     span = self._new_span()
@@ -241,18 +246,18 @@ class _Run:
             raise _TimeUp("the time limit came before the end")
 
     def _deliver(self, span: _Span) -> _Settled:
-        """Brings a span to its end. Runs on a sender's thread; what it returns holds none of the events."""
-        batch = span.batch
-        outcome = self._client.send(batch.events, self._limits.of_a_batch())
-        refused = []
-        for refusal in outcome.refused:
-            line, offset, record = batch.places[refusal.index]
-            identifier = insert_id(batch.events[refusal.index])
-            refused.append(
-                reject(self._source, line, offset, record, refusal.message, refusal.field, identifier),
-            )
-        rejects = sorted(span.rejects + refused, key=lambda r: r.offset) if refused else span.rejects
-        return _Settled(outcome, rejects, span.dropped)
+        """Brings a span to its end. Runs on a sender's thread; on the way, and after it, no event is held unpacked."""
+        packed = span.batch.pack()
+        outcome = self._client.send(packed, self._limits.of_a_batch())
+        if not outcome.refused:
+            return _Settled(outcome, span.rejects, span.dropped)
+        events = packed.events()
+        refused = [self._refused(refusal, events[refusal.index], span) for refusal in outcome.refused]
+        return _Settled(outcome, sorted(span.rejects + refused, key=lambda r: r.offset), span.dropped)
+
+    def _refused(self, refusal: Refusal, event: bytes, span: _Span) -> Reject:
+        line, offset, record = span.batch.places[refusal.index]
+        return reject(self._source, line, offset, record or event, refusal.message, refusal.field, insert_id(event))
 
     def _book(self, future: Future[_Settled]) -> None:
         settled = future.result()

@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,17 +18,14 @@ from urllib.request import getproxies
 import msgspec
 import requests
 import stamina
-from isal import igzip_lib
 from msgspec import Struct
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
 from importer import event as events_
 from importer import log
+from importer.batch import Packed
 from importer.settings import CredentialKind, Credentials, Settings
-
-_GZIP_LEVEL = 1
-"""With isal, 1.9 µs an event and a quarter of the size; the next better ratio costs five times as much."""
 
 _CONNECT_TIMEOUT = 10.0
 _LONGEST_WAIT = 60.0
@@ -134,11 +131,11 @@ class Client:
         self._has_taken = False
         self._refused_unseen = 0
 
-    def send(self, events: Sequence[bytes], deadline: float) -> Outcome:
+    def send(self, batch: Packed, deadline: float) -> Outcome:
         """Brings the events into Mixpanel, whatever it takes: tries again, smaller, or without the bad ones.
 
         Args:
-            events: as `event.prepare` returns them; at most 2,000.
+            batch: at most 2,000 events, as `event.prepare` returns them.
             deadline: the clock's time after which nothing is tried again.
 
         Returns:
@@ -150,37 +147,35 @@ class Client:
             Refused: credentials or settings are wrong, and no batch can be taken.
         """
         outcome = Outcome()
-        ranges = deque([(0, len(events))] if events else [])
-        while ranges:
-            first, end = ranges.popleft()
-            part = events[first:end]
-            body = b"\n".join(part)
+        parts = deque([(0, batch)] if batch.count else [])
+        while parts:
+            first, part = parts.popleft()
             try:
-                if len(body) > self.max_bytes and len(part) > 1:
+                if part.size > self.max_bytes and part.count > 1:
                     raise _TooLarge
-                self._take(part, first, self._deliver(body, len(part), deadline, outcome), outcome)
+                self._take(part, first, self._deliver(part, deadline, outcome), outcome)
             except _TooLarge:
-                if len(part) == 1:
+                if part.count > 1:
+                    self._shrink(part.size)
+                    parts.extendleft(_halves(first, part))
+                else:
                     outcome.refused.append(Refusal(first, None, "413: too large for Mixpanel even alone"))
-                    continue
-                self._shrink(len(body))
-                ranges.extendleft(_halves(first, end))
             except _Unnamed as unnamed:
-                if len(part) == 1:
+                if part.count > 1:
+                    parts.extendleft(_halves(first, part))
+                else:
                     self._refuse_unnamed(first, str(unnamed), outcome)
-                    continue
-                ranges.extendleft(_halves(first, end))
         return outcome
 
     def close(self) -> None:
         """Closes the connections."""
         self._session.close()
 
-    def _take(self, part: Sequence[bytes], first: int, answer: _Answer, outcome: Outcome) -> None:
+    def _take(self, part: Packed, first: int, answer: _Answer, outcome: Outcome) -> None:
         """Books an answer that says what was taken."""
         failed = _failures(part, answer.failed_records or [])
         outcome.refused += [Refusal(first + index, record.field, record.message) for index, record in failed.items()]
-        outcome.imported += len(part) - len(failed)
+        outcome.imported += part.count - len(failed)
         with self._lock:
             self._has_taken = True
 
@@ -207,9 +202,8 @@ class Client:
                     max_bytes=smaller,
                 )
 
-    def _deliver(self, body: bytes, count: int, deadline: float, outcome: Outcome) -> _Answer:
-        """Posts one body until there is an answer that settles it, or the deadline comes."""
-        compressed = igzip_lib.compress(body, _GZIP_LEVEL, igzip_lib.COMP_GZIP)
+    def _deliver(self, part: Packed, deadline: float, outcome: Outcome) -> _Answer:
+        """Posts events in one request until there is an answer that settles them, or the deadline comes."""
         tries = 0
 
         def again(error: Exception) -> float | bool:
@@ -233,8 +227,8 @@ class Client:
                 with attempt:
                     tries += 1
                     outcome.requests += 1
-                    outcome.sent_bytes += len(compressed)
-                    return self._post(compressed, count, deadline, tries)
+                    outcome.sent_bytes += len(part.body)
+                    return self._post(part, deadline, tries)
         except _Trouble as trouble:
             raise Unavailable(f"Mixpanel could not take the events in time: {trouble}") from trouble
         raise AssertionError("unreachable")
@@ -245,12 +239,12 @@ class Client:
         wait: float = trouble.wait if trouble.wait is not None else trouble.first_wait * 2 ** (tries - 1)
         return (wait if trouble.wait is not None else min(wait, _LONGEST_WAIT)) + jitter
 
-    def _post(self, compressed: bytes, count: int, deadline: float, tries: int) -> _Answer:
+    def _post(self, part: Packed, deadline: float, tries: int) -> _Answer:
         remaining = max(deadline - self._clock(), 1.0)
         try:
             response = self._session.post(
                 self._url,
-                data=compressed,
+                data=part.body,
                 timeout=(min(_CONNECT_TIMEOUT, remaining), min(self._timeout, remaining)),
                 allow_redirects=False,
             )
@@ -259,7 +253,7 @@ class Client:
         except requests.RequestException as error:
             # Often a connection that idled too long: the first try again comes soon.
             raise _Trouble(f"the connection failed ({_cause(error)})", None, self._backoff / 10) from None
-        return self._read(response, count, tries)
+        return self._read(response, part.count, tries)
 
     def _read(self, response: requests.Response, count: int, tries: int) -> _Answer:
         status = response.status_code
@@ -326,12 +320,12 @@ def _decoded(response: requests.Response) -> _Answer | None:
         return None
 
 
-def _failures(part: Sequence[bytes], failed: list[_FailedRecord]) -> dict[int, _FailedRecord]:
+def _failures(part: Packed, failed: list[_FailedRecord]) -> dict[int, _FailedRecord]:
     """Finds the events that `failed_records` speaks of: by index, else by insert id (spelled either way)."""
-    found = {r.index: r for r in failed if r.index is not None and 0 <= r.index < len(part)}
-    lost = [r for r in failed if r.index is None or not 0 <= r.index < len(part)]
+    found = {r.index: r for r in failed if r.index is not None and 0 <= r.index < part.count}
+    lost = [r for r in failed if r.index is None or not 0 <= r.index < part.count]
     if lost:
-        by_id = {events_.insert_id(event): index for index, event in enumerate(part)}
+        by_id = {events_.insert_id(event): index for index, event in enumerate(part.events())}
         for record in lost:
             index = by_id.get(record.dollar_insert_id or record.insert_id)
             if index is None:
@@ -340,10 +334,10 @@ def _failures(part: Sequence[bytes], failed: list[_FailedRecord]) -> dict[int, _
     return found
 
 
-def _halves(first: int, end: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The two halves of a range, the latter first, as `deque.extendleft` wants them."""
-    middle = (first + end) // 2
-    return (middle, end), (first, middle)
+def _halves(first: int, part: Packed) -> tuple[tuple[int, Packed], tuple[int, Packed]]:
+    """The two halves of a part, the latter first, as `deque.extendleft` wants them."""
+    left, right = part.halves()
+    return (first + left.count, right), (first, left)
 
 
 def _retry_after(response: requests.Response) -> float | None:
