@@ -6,6 +6,7 @@ import base64
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 import google_crc32c
@@ -17,8 +18,10 @@ from msgspec import Struct
 
 from importer import log
 from importer.formats import CHUNK_BYTES, records
-from importer.importing import HandedBack, Importer, Report
+from importer.importing import HandedBack, run
+from importer.pipeline import Pipeline
 from importer.rejects import RejectLog
+from importer.report import Report
 from importer.settings import Settings
 
 FINALIZED = "google.cloud.storage.object.v1.finalized"
@@ -56,7 +59,7 @@ class BucketSource:
         self._settings = settings
         self._clock = clock
         self._log = log.get()
-        self._importer = Importer(settings, clock)
+        self._pipeline = Pipeline(settings, clock)
         self._storage = storage.Client()
 
     def handle(self, event: CloudEvent) -> None:
@@ -104,13 +107,15 @@ class BucketSource:
         patience = self._settings.patience
         chunks = download.chunks()
         try:
-            report = self._importer.run(
+            report = run(
+                self._pipeline,
                 download.source,
                 records(chunks),
                 RejectLog(),
                 _PATIENCE if patience is None else patience,
                 self._deadline(started),
             )
+            report.oldest_event_age_seconds = download.age()
             if report.unreadable:
                 _drain(chunks, report)
         except HandedBack as handed_back:
@@ -186,6 +191,11 @@ class Download:
                 for first in range(0, len(chunk), CHUNK_BYTES):
                     yield chunk[first : first + CHUNK_BYTES]
         self._check()
+
+    def age(self) -> float:
+        """Seconds since the object was written."""
+        written = self._blob.time_created
+        return (datetime.now(UTC) - written).total_seconds() if written else 0.0
 
     def _check(self) -> None:
         kept = self._blob.crc32c

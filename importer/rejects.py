@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from importer import log
+from importer.event import Invalid, insert_id
+from importer.mixpanel import Refusal
 
 _LOGGED_PER_SOURCE = 100
 _LOGGED_CHARACTERS = 2_000
@@ -38,25 +40,31 @@ class Reject(Struct, frozen=True, kw_only=True):
     at: str
 
 
-def reject(
-    source: str,
-    line: int,
-    offset: int,
-    record: bytes,
-    reason: str,
-    field: str | None = None,
-    insert_id: str | None = None,
-) -> Reject:
-    """Makes the reject of one record, as of now."""
+def refused_record(source: str, line: int, offset: int, record: bytes, invalid: Invalid) -> Reject:
+    """The reject, as of now, of a record that was refused here."""
     return Reject(
         source=source,
         line=line,
         offset=offset,
-        reason=reason,
-        field=field,
-        insert_id=insert_id,
+        reason=invalid.reason,
+        field=invalid.field,
+        insert_id=insert_id(record),
         event=_text(record),
-        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        at=_now(),
+    )
+
+
+def refused_event(source: str, line: int, offset: int, record: bytes | None, event: bytes, refusal: Refusal) -> Reject:
+    """The reject, as of now, of a record whose `event` Mixpanel refused; `record` is None where they are the same."""
+    return Reject(
+        source=source,
+        line=line,
+        offset=offset,
+        reason=refusal.message,
+        field=refusal.field,
+        insert_id=insert_id(event),
+        event=_text(event if record is None else record),
+        at=_now(),
     )
 
 
@@ -75,18 +83,31 @@ class RejectSink(Protocol):
 
 
 class RejectLog:
-    """The log as the place for rejects: one line for each, capped in length, and in number for each source."""
+    """The log as the place for rejects: one line for each.
 
-    def __init__(self, most: int = _LOGGED_PER_SOURCE) -> None:
-        self._log = log.get()
+    Args:
+        most: lines for one source; more are counted, and not written. None is no limit.
+        characters: of one event that are written. None is no limit.
+        severity: ERROR where the log is the only place that keeps them.
+    """
+
+    def __init__(
+        self,
+        most: int | None = _LOGGED_PER_SOURCE,
+        characters: int | None = _LOGGED_CHARACTERS,
+        severity: Literal["WARNING", "ERROR"] = "WARNING",
+    ) -> None:
+        logger = log.get()
+        self._tell = logger.error if severity == "ERROR" else logger.warning
         self._most = most
+        self._characters = characters
         self._count = 0
 
     def add(self, reject: Reject) -> None:
         self._count += 1
-        if self._count > self._most:
+        if self._most is not None and self._count > self._most:
             return
-        self._log.warning(
+        self._tell(
             f"{reject.source}, line {reject.line}: {reject.field + ': ' if reject.field else ''}{reject.reason}",
             kind="reject",
             source=reject.source,
@@ -95,10 +116,10 @@ class RejectLog:
             reason=reject.reason[:_LOGGED_CHARACTERS],
             field=reject.field,
             insert_id=reject.insert_id,
-            _event=reject.event[:_LOGGED_CHARACTERS],
+            _event=reject.event[: self._characters],
         )
         if self._count == self._most:
-            self._log.warning(
+            self._tell(
                 f"{reject.source}: {self._most} rejects are logged; the count goes on, the lines do not.",
                 kind="rejects capped",
                 source=reject.source,
@@ -106,6 +127,10 @@ class RejectLog:
 
     def confirm(self) -> None:
         """What was logged is safe already."""
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _text(record: bytes) -> str:

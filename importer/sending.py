@@ -30,8 +30,22 @@ class Sender:
         """Starts a delivery of `size` bytes; while there is no room for it, waits. This is the backpressure."""
         with self._changed:
             self._changed.wait_for(lambda: self._has_room(size))
-            self._at_work += 1
-            self._held += size
+            self._take(size)
+        return self._start(size, deliver)
+
+    def submit_now(self, size: int, deliver: Callable[[], Result]) -> Future[Result] | None:
+        """Starts a delivery of `size` bytes if there is room for it; None if not. Ask again when one has ended."""
+        with self._changed:
+            if not self._has_room(size):
+                return None
+            self._take(size)
+        return self._start(size, deliver)
+
+    def _take(self, size: int) -> None:
+        self._at_work += 1
+        self._held += size
+
+    def _start(self, size: int, deliver: Callable[[], Result]) -> Future[Result]:
         future = self._threads.submit(deliver)
         future.add_done_callback(lambda _: self._release(size))
         return future

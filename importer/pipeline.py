@@ -1,0 +1,68 @@
+"""What every source's records go through, made once for a process: transform, client, sender, and their bounds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from importer.batch import Batch, Place
+from importer.event import Transform
+from importer.mixpanel import Client, Outcome, Refusal
+from importer.sending import Sender
+from importer.settings import Settings
+from importer.transform import load
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery(Generic[Place]):
+    """What became of a batch: the outcome, and for each event Mixpanel refused its place, the refusal, and itself."""
+
+    outcome: Outcome
+    refused: list[tuple[Place, Refusal, bytes]]
+
+
+class Pipeline:
+    """The parts that all sources share, within the bounds that the settings give the whole process.
+
+    Attributes:
+        settings: what it was made with.
+        clock: seconds, monotonic.
+        transform: the user's mapping, if there is one.
+        sender: where deliveries run.
+
+    Raises:
+        SettingsError: the settings name a transform that cannot be loaded.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.transform: Transform | None = load(settings.transform) if settings.transform else None
+        self.sender = Sender(settings.concurrency, settings.buffer_bytes)
+        self._client = Client(settings, clock)
+
+    def new_batch(self) -> Batch[P]:
+        """An empty batch, as large as the settings and Mixpanel allow."""
+        return Batch(self.settings.batch_events, min(self.settings.batch_bytes, self._client.max_bytes))
+
+    def deliver(self, batch: Batch[Place], deadline: float) -> Delivery[Place]:
+        """Brings a batch to its end, on a thread of the sender's. On the way, and after it, no event is held unpacked.
+
+        Raises:
+            NotTaken: see `Client.send`.
+        """
+        packed = batch.pack()
+        outcome = self._client.send(packed, deadline)
+        if not outcome.refused:
+            return Delivery(outcome, [])
+        events = packed.events()
+        return Delivery(outcome, [(batch.places[one.index], one, events[one.index]) for one in outcome.refused])
+
+    def close(self) -> None:
+        """Lets what is on its way settle, and closes the connections."""
+        self.sender.close()
+        self._client.close()
