@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import socket
 import struct
 import time
@@ -20,42 +21,29 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from sandbox import answers, control, incoming, rules
+from sandbox import answers, control, incoming, page, rules
 from sandbox.answers import Answer
+from sandbox.clients import Bucket
 from sandbox.faults import TAKEN_FIRST, Faults, Kind
 from sandbox.serving import serve
+from sandbox.state import Sandbox
 from sandbox.store import REJECT_TEXT, Batch, Reject, Request, Store
 
 MAX_WIRE_BYTES = 64_000_000
 """Bytes of a request's body that are kept, as sent; the rest is read and dropped."""
 
+SOURCE_HEADER = "x-import-source"
+"""A request may say with this header where its events are from, for the live view to tell them apart."""
+
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-class Sandbox:
-    """The stand-in's whole state: what it holds and what trouble it makes.
-
-    Args:
-        seed: what the choice of troubled requests follows from.
-        count_only: whether events are only counted, neither checked nor kept, so that a benchmark measures its client.
-        credentials: the only ones accepted, as `username:secret` or a lone token; any by default.
-    """
-
-    def __init__(self, *, seed: int = 0, count_only: bool = False, credentials: str | None = None) -> None:
-        self.store = Store()
-        self.faults = Faults(seed, credentials)
-        self.count_only = count_only
-
-    def reset(self) -> None:
-        """Forgets everything, trouble included."""
-        self.store = Store()
-        self.faults.reset()
-
-
-def create_app(*, seed: int = 0, count_only: bool = False, credentials: str | None = None) -> Starlette:
-    """The stand-in as an ASGI application; for the arguments see `Sandbox`."""
-    sandbox = Sandbox(seed=seed, count_only=count_only, credentials=credentials)
-    return Starlette(routes=[Route("/import", ImportEndpoint(sandbox), methods=["POST"]), *control.routes(sandbox)])
+def create_app(sandbox: Sandbox | None = None) -> Starlette:
+    """The stand-in as an ASGI application, over a state of its own or the one given."""
+    sandbox = sandbox or Sandbox()
+    return Starlette(
+        routes=[Route("/import", ImportEndpoint(sandbox), methods=["POST"]), *control.routes(sandbox), *page.routes()]
+    )
 
 
 class ImportEndpoint:
@@ -89,6 +77,7 @@ class _Call:
         self.n, self.headers = n, headers
         self.project_id = query.get("project_id", "")
         self.strict = query.get("strict")
+        self.source = headers.get(SOURCE_HEADER, "")
         self.signature = incoming.signature(headers)
 
     def record(self, answer: Answer, wire_bytes: int, seconds: float, fate: int | Kind | None) -> Request:
@@ -105,6 +94,7 @@ class _Call:
             rejected=len(answer.rejects),
             user_agent=self.headers.get("user-agent", ""),
             auth=self.signature.kind if self.signature else "none",
+            source=self.source,
             fault=None if fate is None else str(fate),
         )
 
@@ -179,20 +169,21 @@ def _import(sandbox: Sandbox, call: _Call, body: bytes, lines: list[bytes], *, s
         return answers.error(400, "invalid request body")
     verdict = rules.examine(body, lines, now)
     taken = len(verdict.good) // 2 if short else len(verdict.good)
-    duplicates = sandbox.store.take(Batch(call.n, now, verdict.good_lines[:taken]), verdict.good[:taken])
+    duplicates = sandbox.store.take(Batch(call.n, now, call.source, verdict.good_lines[:taken]), verdict.good[:taken])
     if verdict.refused and call.strict == "1":
         answer = answers.partial(taken, verdict.refused, switches.insert_id_spelling)
     else:
         answer = answers.ok(taken)
     answer.events, answer.duplicates = len(lines), duplicates
-    answer.rejects = [_reject(call.n, now, refused, lines[refused.index]) for refused in verdict.refused]
+    answer.rejects = [_reject(call, now, refused, lines[refused.index]) for refused in verdict.refused]
     return answer
 
 
-def _reject(n: int, now: float, refused: rules.Refused, line: bytes) -> Reject:
+def _reject(call: _Call, now: float, refused: rules.Refused, line: bytes) -> Reject:
     return Reject(
         at=now,
-        request=n,
+        request=call.n,
+        source=call.source,
         index=refused.index,
         insert_id=refused.insert_id,
         field=refused.problem.field,
@@ -264,9 +255,18 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="what the choice of troubled requests follows from")
     parser.add_argument("--count-only", action="store_true", help="count events, and neither check nor keep them")
     parser.add_argument("--credentials", metavar="USER:SECRET|TOKEN", help="accept only these")
+    parser.add_argument("--bucket-url", help="the local bucket's address, to which the page can upload files")
+    parser.add_argument("--bucket", default="events", help="the local bucket's name")
+    parser.add_argument("--transform", metavar="MODULE:FUNCTION", help="what the page's preview applies")
     given = parser.parse_args()
-    app = create_app(seed=given.seed, count_only=given.count_only, credentials=given.credentials)
-    serve(app, given.host, given.port)
+    sandbox = Sandbox(
+        seed=given.seed,
+        count_only=given.count_only,
+        credentials=given.credentials,
+        bucket=Bucket(given.bucket_url, given.bucket) if given.bucket_url else None,
+        transform=given.transform or os.environ.get("IMPORT_TRANSFORM") or None,
+    )
+    serve(create_app(sandbox), given.host, given.port)
 
 
 if __name__ == "__main__":
