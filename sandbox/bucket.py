@@ -226,7 +226,9 @@ class _Handler(RequestHandler):  # type: ignore[misc]
             metadata["contentEncoding"] = self.query["contentEncoding"]
         name = self.query.get("name") or metadata.get("name", "")
         current = self.storage.current(bucket, name)
-        if refusal := self._refusal(current and current[0]):
+        if not name or kind not in {"media", "multipart", "resumable"}:
+            self._send(HTTPStatus.BAD_REQUEST)
+        elif refusal := self._refusal(current and current[0]):
             self._send(refusal)
         elif kind == "resumable":
             self._emulate("POST")
@@ -238,16 +240,9 @@ class _Handler(RequestHandler):  # type: ignore[misc]
         metadata = {"contentEncoding": self.headers.get("Content-Encoding")}
         self._store(bucket, name, self.body, self.headers.get("Content-Type"), metadata)
 
-    def move(self, bucket: str, name: str, to: str) -> None:
-        """`gcloud storage mv` within a bucket, which the emulator does not know."""
-        with self.storage.lock:
-            current = self.storage.current(bucket, name)
-            if current is None:
-                self._send(HTTPStatus.NOT_FOUND)
-            else:
-                resource, content = current
-                self._store(bucket, to, content, resource["contentType"], resource)
-                self.storage.delete_file(bucket, name)
+    def storage_layout(self, bucket: str) -> None:
+        """What `gcloud storage mv` asks first; the emulator does not know it."""
+        self._send_json({"kind": "storage#storageLayout", "bucket": bucket, "locationType": "multi-region"})
 
     def _store(self, bucket: str, name: str, content: bytes, content_type: str | None, metadata: Resource) -> None:
         host = f"http://{self.headers.get('Host')}"
@@ -365,7 +360,7 @@ _ROUTES: tuple[tuple[str, str, Callable[..., None]], ...] = (
     ("POST", "/sandbox/function", _Handler.send_to),
     ("POST", "/sandbox/reset", _Handler.reset),
     ("POST", rf"(?:/upload)?{_BUCKET}/o", _Handler.insert),
-    ("POST", rf"{_BUCKET}/o/([^/]+)/moveTo/o/([^/]+)", _Handler.move),
+    ("GET", rf"{_BUCKET}/storageLayout", _Handler.storage_layout),
     ("GET", rf"/download{_BUCKET}/o/(.+)", _Handler.download),
     ("GET", rf"{_BUCKET}/o/([^/]+)", _Handler.get),
     ("GET", r"/(?!storage/|b/|batch/)([^/]+)/(.+)", _Handler.download),
