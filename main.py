@@ -1,7 +1,10 @@
 """The two entry points. The settings are read here, at the start, so that a wrong one stops it with a sentence."""
 
 import functions_framework
+import functions_framework.aio
 from cloudevents.http.event import CloudEvent
+from starlette.requests import Request
+from starlette.responses import Response
 
 from importer import starting
 
@@ -12,3 +15,9 @@ SETTINGS = starting.settings()
 def gcs_import(event: CloudEvent) -> None:
     """Imports the object that was written to a bucket (`google.cloud.storage.object.v1.finalized`)."""
     starting.bucket_source(SETTINGS).handle(event)
+
+
+@functions_framework.aio.http
+async def pubsub_import(request: Request) -> Response:
+    """Imports the message that a Pub/Sub push brings, and answers once Mixpanel has it."""
+    return await starting.push_source(SETTINGS).handle(request)

@@ -50,7 +50,7 @@ class Unreadable(Exception):
     """
 
 
-def records(chunks: Iterable[bytes]) -> Iterator[Record]:
+def records(chunks: Iterable[bytes], most: int | None = None) -> Iterator[Record]:
     """Reads the records of one object, in order.
 
     Blank lines come as records too (they are cheaper to tell apart later). Of a record too long to be an event comes
@@ -58,13 +58,14 @@ def records(chunks: Iterable[bytes]) -> Iterator[Record]:
 
     Args:
         chunks: the object's bytes as stored, cut anywhere.
+        most: uncompressed bytes that are read, at most.
 
     Raises:
-        Unreadable: the content is no event data, or is compressed and damaged or broken off.
+        Unreadable: the content is no event data, or is compressed and damaged or broken off, or is more than `most`.
     """
     head, chunks = _head(chunks)
     while head.startswith(_GZIP):
-        head, chunks = _head(_decompressed(chunks))
+        head, chunks = _head(_bounded(_decompressed(chunks), most))
     start = len(_UTF8_MARK) if head.startswith(_UTF8_MARK) else 0
     if start:
         head = head[start:]
@@ -123,6 +124,15 @@ def _decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
             data = member.unused_data if member.eof else member.unconsumed_tail
     if not member.eof:
         raise Unreadable("the gzip data breaks off before its end")
+
+
+def _bounded(chunks: Iterable[bytes], most: int | None) -> Iterator[bytes]:
+    total = 0
+    for chunk in chunks:
+        total += len(chunk)
+        if most is not None and total > most:
+            raise Unreadable(f"it decompresses to more than {most} bytes")
+        yield chunk
 
 
 def _slices(chunks: Iterable[bytes]) -> Iterator[bytes]:

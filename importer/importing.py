@@ -18,7 +18,7 @@ from importer.event import Invalid, is_blank, prepare
 from importer.formats import Record, Unreadable
 from importer.mixpanel import NotTaken, Outcome
 from importer.pipeline import Pipeline
-from importer.rejects import Reject, RejectSink, refused_event, refused_record
+from importer.rejects import Reject, RejectSink, refused_event, refused_record, refused_rest
 from importer.report import Report
 
 _MOST_UNBOOKED = 64
@@ -158,7 +158,7 @@ class _Run:
         except Unreadable as error:
             report.unreadable = str(error)
             report.read += 1
-            span.rejects.append(refused_record(self._source, line + 1, offset, b"", Invalid(f"from here on: {error}")))
+            span.rejects.append(refused_rest(self._source, line, offset, b"", str(error)))
         self._send(span)
 
     def _new_span(self) -> _Span:

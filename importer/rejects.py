@@ -68,6 +68,12 @@ def refused_event(source: str, line: int, offset: int, record: bytes | None, eve
     )
 
 
+def refused_rest(source: str, line: int, offset: int, rest: bytes, reason: str) -> Reject:
+    """The reject, as of now, of all that follows the record at `line` (0 for none), since it cannot be read."""
+    invalid = Invalid(f"from here on: {reason}" if line else reason)
+    return refused_record(source, line + 1, offset, rest, invalid)
+
+
 class RejectSink(Protocol):
     """Where the rejects of one source go."""
 

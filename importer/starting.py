@@ -13,6 +13,7 @@ from importer.transform import load
 
 if TYPE_CHECKING:
     from importer.gcs import BucketSource
+    from importer.pubsub import PushSource
 
 
 def settings() -> Settings:
@@ -43,3 +44,11 @@ def bucket_source(settings: Settings) -> BucketSource:
     from importer.gcs import BucketSource  # noqa: PLC0415
 
     return BucketSource(settings)
+
+
+@cache
+def push_source(settings: Settings) -> PushSource:
+    """The parts behind `pubsub_import`, made in the event loop they belong to."""
+    from importer.pubsub import PushSource  # noqa: PLC0415
+
+    return PushSource(settings)

@@ -1,0 +1,217 @@
+"""Many small sources at once, such as messages: each brings few records, and waits until they are settled.
+
+Their events share batches. The question is when a batch leaves. Full, it leaves at once; and no event waits for company
+longer than `max_wait`. Between these the rule is: **a batch leaves when it holds a quarter of the sources that are
+open.** The senders are a closed number (an instance has as many open requests as its concurrency allows), and whoever
+is answered comes back with the next message. Waiting for all of them would make everyone move in step, with the
+processor idle while Mixpanel works. With a quarter, four groups go round: one gathers while the others are on their
+way. One source alone is a quarter of what is open, so it leaves without waiting; with a thousand open, a batch has 250.
+While all senders are busy the batch stays and grows: load itself makes batches larger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+from importer.batch import Batch
+from importer.event import Invalid, is_blank, prepare
+from importer.formats import Record, Unreadable
+from importer.mixpanel import NotTaken
+from importer.pipeline import Delivery, Pipeline
+from importer.rejects import Reject, refused_event, refused_record, refused_rest
+from importer.report import Report
+
+_GROUPS = 4
+
+
+class _Ticket:
+    """One source's records on their way: settled when `unsettled` comes down to nothing."""
+
+    __slots__ = ("done", "dropped", "failed", "read", "rejects", "source", "unsettled")
+
+    def __init__(self, source: str, done: asyncio.Future[None]) -> None:
+        self.source = source
+        self.done = done
+        self.unsettled = 1  # held by `Gatherer.take` until it has read all the records
+        self.read = 0
+        self.dropped = 0
+        self.rejects: list[Reject] = []
+        self.failed: BaseException | None = None
+
+    def settle(self) -> None:
+        """Books one event, or the reading, as come to its end."""
+        self.unsettled -= 1
+        if not self.unsettled and not self.done.done():
+            self.done.set_result(None)
+
+
+_Place = tuple[_Ticket, int, int, bytes | None]
+"""The source, line and offset of a record, and the record where a transform made something else of it."""
+
+
+class Gatherer:
+    """Puts the events of many sources in common batches. Belongs to one event loop.
+
+    Args:
+        pipeline: the process's.
+        patience: seconds for which one batch is tried again before its sources are handed back.
+
+    Attributes:
+        open: sources that are open now.
+        report: the counts since `new_report` was last called.
+    """
+
+    def __init__(self, pipeline: Pipeline, patience: float) -> None:
+        self._pipeline = pipeline
+        self._patience = patience
+        self._max_wait = pipeline.settings.max_wait
+        self._loop = asyncio.get_running_loop()
+        self._batch: Batch[_Place] = pipeline.new_batch()
+        self._gathered = 0  # sources with events in the batch
+        self._full: deque[Batch[_Place]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_due = False
+        self._will_consider = False
+        self.open = 0
+        self.report = Report()
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Counts a source as open, from the moment something of it has come until it is answered."""
+        self.open += 1
+        try:
+            yield
+        finally:
+            self.open -= 1
+
+    async def take(self, source: str, records: Iterable[Record], whole: bytes) -> list[Reject]:
+        """Brings the records of one source to their end.
+
+        Args:
+            source: what rejects say they came from.
+            records: see `formats.records`.
+            whole: the source's bytes, which the reject carries if they cannot be read to their end.
+
+        Returns:
+            The rejects, to be kept before the source is let go. All other records were imported or dropped.
+
+        Raises:
+            NotTaken: Mixpanel did not take all of them; the source is to be handed back.
+        """
+        ticket = _Ticket(source, self._loop.create_future())
+        self._read(ticket, records, whole)
+        ticket.settle()
+        await ticket.done
+        self._count(ticket)
+        if ticket.failed is not None:
+            raise NotTaken(str(ticket.failed)) from ticket.failed
+        return ticket.rejects
+
+    def hurry(self) -> None:
+        """From now on nothing waits for company: the process is about to end."""
+        self._max_wait = 0.0
+        self._is_due = True
+        self._consider()
+
+    def new_report(self) -> Report:
+        """The report so far; counting starts anew."""
+        report, self.report = self.report, Report()
+        return report
+
+    def _read(self, ticket: _Ticket, records: Iterable[Record], whole: bytes) -> None:
+        transform = self._pipeline.transform
+        batch_was = None
+        line = offset = 0
+        try:
+            for line, offset, record in records:
+                try:
+                    events = prepare(record, transform)
+                except Invalid as invalid:
+                    if is_blank(record):
+                        continue
+                    ticket.rejects.append(refused_record(ticket.source, line, offset, record, invalid))
+                    events = ()
+                else:
+                    ticket.dropped += not events
+                ticket.read += len(events) or 1
+                self.report.bytes += len(record)
+                place = (ticket, line, offset, record if transform else None)
+                for event in events:
+                    self._add(event, place)
+                    if batch_was is not self._batch:
+                        batch_was = self._batch
+                        self._gathered += 1
+        except Unreadable as error:
+            ticket.read += 1
+            ticket.rejects.append(refused_rest(ticket.source, line, offset, whole, str(error)))
+
+    def _add(self, event: bytes, place: _Place) -> None:
+        place[0].unsettled += 1
+        if not self._batch.add(event, place):
+            self._full.append(self._batch)
+            self._renew()
+            self._batch.add(event, place)
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._max_wait, self._wait_is_over)
+        if not self._will_consider:
+            # Not at once: what else has come meanwhile joins first.
+            self._will_consider = True
+            self._loop.call_soon(self._consider)
+
+    def _wait_is_over(self) -> None:
+        self._is_due = True
+        self._consider()
+
+    def _consider(self) -> None:
+        """Sends what is to leave now, as far as there is room for it."""
+        self._will_consider = False
+        while self._full and self._leave(self._full[0]):
+            self._full.popleft()
+        if self._full or not self._batch.events:
+            return
+        if (self._is_due or self._gathered * _GROUPS >= self.open) and self._leave(self._batch):
+            self._renew()
+
+    def _renew(self) -> None:
+        self._batch = self._pipeline.new_batch()
+        self._gathered = 0
+        self._is_due = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _leave(self, batch: Batch[_Place]) -> bool:
+        deadline = self._pipeline.clock() + self._patience
+        future = self._pipeline.sender.submit_now(batch.size, lambda: self._pipeline.deliver(batch, deadline))
+        if future is None:
+            return False
+        future.add_done_callback(lambda ended: self._loop.call_soon_threadsafe(self._settle, batch.places, ended))
+        return True
+
+    def _settle(self, places: list[_Place], ended: Future[Delivery[_Place]]) -> None:
+        """Books a batch: its sources hear of it, those first that have nothing else on its way."""
+        error = ended.exception()
+        if error is not None:
+            for ticket, *_ in places:
+                ticket.failed = error
+        else:
+            delivery = ended.result()
+            self.report.add_outcome(delivery.outcome)
+            for (ticket, line, offset, record), refusal, event in delivery.refused:
+                ticket.rejects.append(refused_event(ticket.source, line, offset, record, event, refusal))
+        for place in places:
+            place[0].settle()
+        self._consider()
+
+    def _count(self, ticket: _Ticket) -> None:
+        """Counts what is known of a source at its end. What was imported is counted by the batch."""
+        self.report.read += ticket.read
+        if ticket.failed is not None:
+            return
+        self.report.dropped += ticket.dropped
+        for one in ticket.rejects:
+            self.report.add_reject(one)
