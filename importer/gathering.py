@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import Future
-from contextlib import contextmanager
 
 from importer.batch import Batch
 from importer.event import Invalid, is_blank, prepare
@@ -61,7 +60,8 @@ class Gatherer:
         patience: seconds for which one batch is tried again before its sources are handed back.
 
     Attributes:
-        open: sources that are open now.
+        open: sources that are open now, from the moment something of them has come until they are answered. The caller
+            counts them.
         report: the counts since `new_report` was last called.
     """
 
@@ -78,15 +78,6 @@ class Gatherer:
         self._will_consider = False
         self.open = 0
         self.report = Report()
-
-    @contextmanager
-    def opened(self) -> Iterator[None]:
-        """Counts a source as open, from the moment something of it has come until it is answered."""
-        self.open += 1
-        try:
-            yield
-        finally:
-            self.open -= 1
 
     async def take(self, source: str, records: Iterable[Record], whole: bytes) -> list[Reject]:
         """Brings the records of one source to their end.

@@ -60,8 +60,11 @@ class PushSource:
             429: the memory for messages that wait is used up; the same.
             400: this is no push.
         """
-        with self._gatherer.opened():
+        self._gatherer.open += 1
+        try:
             answer = await self._answer(request)
+        finally:
+            self._gatherer.open -= 1
         if self._ending and not self._gatherer.open:
             self._summarize()
         return answer

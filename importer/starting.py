@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from functools import cache
@@ -51,4 +52,8 @@ def push_source(settings: Settings) -> PushSource:
     """The parts behind `pubsub_import`, made in the event loop they belong to."""
     from importer.pubsub import PushSource  # noqa: PLC0415
 
+    # A thousand requests held open are a hundred thousand objects, none of them garbage. Looking through them again and
+    # again took half of the processor's time (280 µs a message, 150 without).
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
     return PushSource(settings)
