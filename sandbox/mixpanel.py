@@ -15,6 +15,7 @@ import socket
 import struct
 import time
 from email.utils import formatdate
+from urllib.parse import unquote
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, QueryParams
@@ -33,7 +34,7 @@ MAX_WIRE_BYTES = 64_000_000
 """Bytes of a request's body that are kept, as sent; the rest is read and dropped."""
 
 SOURCE_HEADER = "x-import-source"
-"""A request may say with this header where its events are from, for the live view to tell them apart."""
+"""A request may say with this header where its events are from (percent-encoded), for the live view to tell."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -77,7 +78,7 @@ class _Call:
         self.n, self.headers = n, headers
         self.project_id = query.get("project_id", "")
         self.strict = query.get("strict")
-        self.source = headers.get(SOURCE_HEADER, "")
+        self.source = unquote(headers.get(SOURCE_HEADER, ""))
         self.signature = incoming.signature(headers)
 
     def record(self, answer: Answer, wire_bytes: int, seconds: float, fate: int | Kind | None) -> Request:
