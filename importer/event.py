@@ -6,6 +6,7 @@ What would spoil a whole batch, or break deduplication, is found here; what only
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import re
@@ -45,6 +46,7 @@ class _Event(Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Event).decode
+_decode_parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _PROPERTIES_OPEN = re.compile(rb'"properties"\s*:\s*\{')
 _EMPTY_OBJECT = re.compile(rb"\s*\}")
 _BLANK = b" \t\r\n"
@@ -65,9 +67,10 @@ def prepare(record: bytes, transform: Transform | None = None) -> Sequence[bytes
     """
     if len(record) >= MAX_EVENT_BYTES:
         raise Invalid("is too long: Mixpanel takes events under 1 MB")
-    if transform is not None:
-        return _transformed(record, transform)
-    return (_complete(record, record),)
+    try:
+        return (_complete(record, record),) if transform is None else _transformed(record, transform)
+    except RecursionError:
+        raise Invalid("is nested too deeply") from None
 
 
 def is_blank(record: bytes) -> bool:
@@ -93,6 +96,8 @@ def _complete(event: bytes, origin: bytes, nth: int = 0) -> bytes:
         event, known = _mend(event)
     if not known.properties.insert_id:
         event = _with_insert_id(event, _fingerprint(origin, nth))
+    if len(event) >= MAX_EVENT_BYTES:
+        raise Invalid("is too long once it is complete: Mixpanel takes events under 1 MB")
     return _one_line(event)
 
 
@@ -113,33 +118,48 @@ def _fingerprint(origin: bytes, nth: int) -> str:
 
 def _with_insert_id(event: bytes, identifier: str) -> bytes:
     """Puts the id into the bytes, and looks whether it took; where it did not, builds the event anew."""
+    quoted = b'"%b"' % identifier.encode()
     if opening := _PROPERTIES_OPEN.search(event):
         head, tail = event[: opening.end()], event[opening.end() :]
         comma = b"" if _EMPTY_OBJECT.match(tail) else b","
-        spliced = b'%b"$insert_id":"%b"%b%b' % (head, identifier.encode(), comma, tail)
-        if _decode(spliced).properties.insert_id == identifier:
+        spliced = b'%b"$insert_id":%b%b%b' % (head, quoted, comma, tail)
+        if insert_id(spliced) == identifier:
             return spliced
-    whole = json.loads(event)
-    whole["properties"]["$insert_id"] = identifier
-    return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
+    whole = _decode_parts(event)
+    properties = _decode_parts(whole["properties"])
+    properties["$insert_id"] = msgspec.Raw(quoted)
+    whole["properties"] = msgspec.Raw(msgspec.json.encode(properties))
+    return msgspec.json.encode(whole)
 
 
 def _mend(event: bytes) -> tuple[bytes, _Event]:
-    """Looks closer at what the decoder refused: mends the one thing that has a mend, or says what is wrong.
-
-    The mend: an escaped half of a surrogate pair (`\\ud83d` alone, where a program cut a text in the middle of an
-    emoji) becomes U+FFFD, as browsers show it. JSON's grammar allows it, but it is no character.
-    """
+    """Looks closer at what the decoder refused: mends what has a mend (see `_mended`), or says what is wrong."""
     value = _value(event)
     if not isinstance(value, dict):
         raise Invalid(f"is not a JSON object but {_kind(value)}")
     _check(value)
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    mended = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+    mended = _mended(value)
     try:
         return mended, _decode(mended)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Invalid(f"is not JSON that can be read: {error}") from None
+
+
+def _mended(value: Any) -> bytes:
+    """The value as JSON that every decoder reads.
+
+    An escaped half of a surrogate pair (`\\ud83d` alone, where a program cut a text in the middle of an emoji) becomes
+    U+FFFD, as browsers show it: JSON's grammar allows it, but it is no character. Of a key that an object has twice,
+    the last stays.
+
+    Raises:
+        Invalid: it holds a number that is too large.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        raise Invalid("holds a number that is too large") from None
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def _value(record: bytes) -> Any:
@@ -148,20 +168,19 @@ def _value(record: bytes) -> Any:
     Raises:
         Invalid: it is not JSON; the reason says where it stops to be.
     """
+    record = record.removeprefix(codecs.BOM_UTF8)  # where files with a byte order mark were joined
     try:
         return json.loads(record.decode(), parse_constant=_no_constant)
     except UnicodeDecodeError as error:
         raise Invalid(f"is not UTF-8: byte 0x{record[error.start]:02x} at position {error.start}") from None
     except json.JSONDecodeError as error:
         raise Invalid(f"is not JSON: {error.msg} at character {error.pos}") from None
-    except RecursionError:
-        raise Invalid("is nested too deeply") from None
-    except ValueError as error:
-        raise Invalid(f"is not JSON: {error}") from None
+    except ValueError:
+        raise Invalid("holds a number with too many digits") from None
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
+    raise Invalid(f"is not JSON: {name} is no JSON number")
 
 
 def _check(event: dict[str, Any]) -> None:
@@ -203,10 +222,7 @@ def _kind(value: object) -> str:
 
 
 def _transformed(record: bytes, transform: Transform) -> list[bytes]:
-    try:
-        value = msgspec.json.decode(record)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        value = _value(record)
+    value = _whole(record)
     if not isinstance(value, dict):
         raise Invalid(f"is not a JSON object but {_kind(value)}")
     try:
@@ -217,6 +233,14 @@ def _transformed(record: bytes, transform: Transform) -> list[bytes]:
         return []
     events = made if isinstance(made, list) else [made]
     return [_complete(_encode(event), record, nth) for nth, event in enumerate(events)]
+
+
+def _whole(record: bytes) -> Any:
+    """The record with all that is in it, as a transform gets it."""
+    try:
+        return msgspec.json.decode(record)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(_mended(_value(record)))
 
 
 def _encode(made: Any) -> bytes:
