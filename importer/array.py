@@ -1,8 +1,9 @@
-"""One JSON array, cut into its elements without building any of them, and without holding more than one.
+"""JSON arrays, cut into their elements without building any of them, and without holding more than one.
 
 Only brackets, strings and commas are looked at; whether an element is JSON is for `event` to say. An element that
-breaks the array's structure (a quote or a bracket that nothing closes) costs itself alone where elements stand on lines
-of their own: its first line is given up as one bad record, and the next line starts afresh.
+breaks the array's structure (a quote or a bracket that nothing closes, say) costs itself alone where elements stand on
+lines of their own: its first line is given up as one bad record, and the next line starts afresh. A comma that is
+missing at a line's end, a bracket that closes too early and one array after another cost no element at all.
 """
 
 from __future__ import annotations
@@ -13,54 +14,73 @@ from collections.abc import Iterable, Iterator
 from importer.event import MAX_EVENT_BYTES
 
 _MOST_HELD = 4 * MAX_EVENT_BYTES
-_TOKEN = re.compile(rb'"[^"\\\n]*(?:\\[^\n][^"\\\n]*)*"|["{}\[\],]')
+_MOST_IN_VAIN = 32 * MAX_EVENT_BYTES
+_SPACE = b" \t\r\n"
+_spaces = re.compile(rb"[ \t\r\n]*+").match
+_first_line = re.compile(rb"[ \t\r\n]*+[^\n]*+").match
+_TOKEN = re.compile(rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"|["{}\[\],]')
 _OPENS = {b"}": b"{", b"]": b"["}
+_GOES_BEFORE = {b"{": b":", b"[": b",["}
+"""What stands before a bracket that opens within another."""
 
 
 class BrokenArray(Exception):
     """From some place on, the array cannot be cut into elements. All before it has been."""
 
 
-def elements(chunks: Iterable[bytes], start: int = 0) -> Iterator[tuple[int, int, bytes]]:
-    """Cuts a JSON array into its elements.
+def elements(
+    chunks: Iterable[bytes], offset: int = 0, line: int = 1, *, opened: bool = False
+) -> Iterator[tuple[int, int, bytes]]:
+    """Cuts a JSON array, or several in a row, into elements.
 
     Args:
-        chunks: the array's text, cut anywhere; white space may come before and after it.
-        start: the offset of its first byte.
+        chunks: the text, cut anywhere; white space may come before, between and after the arrays.
+        offset: where its first byte is in the source.
+        line: the line its first byte is on.
+        opened: whether the text starts within the array, between two elements.
 
     Yields:
-        For each element the line it starts on (the first is 1), its offset in bytes, and its text.
+        For each element the line it starts on (the first is 1), its offset in bytes, and its text. Of one too long to
+        be an event comes a part that is too long as well.
 
     Raises:
-        BrokenArray: the array breaks off, an element never ends, or something follows the array.
+        BrokenArray: the array breaks off, or something follows it.
     """
-    reader = _Reader(start)
+    reader = _Reader(offset, line, opened)
     for chunk in chunks:
         reader.extend(chunk)
         yield from reader.elements()
     reader.at_end = True
     yield from reader.elements()
-    if not reader.closed:
+    if not reader.is_closed:
         raise BrokenArray("the array breaks off before its end")
 
 
 class _Reader:
     """The text that is not yet cut, and how far it was looked at."""
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, offset: int, line: int, opened: bool) -> None:
         self.at_end = False
-        self.closed = False
         self._text = b""
-        self._line = 1
-        self._offset = start
-        self._opened = False
+        self._offset = offset  # of the text's first byte
+        self._line = line  # at `_counted` in the text
+        self._counted = 0
+        self._is_open = opened
+        self._closed_at: tuple[int, int] | None = None  # line and offset of the bracket that closed the array
         self._from = 0  # where the current element starts in the text, with the white space before it
         self._seen = 0  # how far the text was looked at
         self._stack: list[bytes] = []  # the brackets that are open within the element, up to `_seen`
         self._is_broken = False
+        self._in_vain = 0  # bytes looked at beyond the lines of elements that turned out to be broken
+        self._is_skipping = False  # whether the rest of a line that was too long is let go
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed_at is not None
 
     def extend(self, chunk: bytes) -> None:
-        self._line += self._text.count(b"\n", 0, self._from)
+        self._line_at(self._from)
+        self._counted = 0
         self._offset += self._from
         self._seen -= self._from
         self._text = self._text[self._from :] + chunk
@@ -68,88 +88,131 @@ class _Reader:
 
     def elements(self) -> Iterator[tuple[int, int, bytes]]:
         """Cuts off the elements that end within the text."""
-        if self.closed or (not self._opened and not self._open()):
-            self._check_rest()
-            return
-        line, counted = self._line, 0
-        for first, end in self._cuts():
-            lead = end - len(self._text[first:end].lstrip())
-            if lead < end:
-                line += self._text.count(b"\n", counted, lead)
-                counted = lead
-                yield line, self._offset + lead, self._text[lead:end].rstrip()
-        self._check_rest()
-
-    def _open(self) -> bool:
-        opening = self._text.find(b"[")
-        self._opened = opening >= 0
-        self._from = self._seen = opening + 1
-        return self._opened
-
-    def _check_rest(self) -> None:
-        if self.closed and self._text[self._from :].strip():
-            raise BrokenArray(f"something follows the array's end: {self._text[self._from :].strip()[:24]!r}")
-
-    def _cuts(self) -> Iterator[tuple[int, int]]:
-        """Where elements start and end in the text. Leaves `_from` and `_seen` where to go on with more of it."""
-        while not self.closed:
+        while True:
+            if not self._is_open:
+                if not (follows := self._what_follows()):
+                    return
+                if follows != b"[" and self._closed_at:
+                    yield *self._closed_at, b"]"  # closed nothing
+                self._closed_at = None
+                self._is_open = True
+            if self._is_skipping:
+                self._skip()
+            first = self._from
             end = self._next_end()
-            if end is not None:
-                first, self._from, self._seen = self._from, end + 1, end + 1
-                yield first, end
-                continue
-            if not self._is_broken:
-                return
-            end = self._end_of_line()
             if end is None:
                 return
-            first, self._from, self._seen = self._from, end + 1, end + 1
-            self._stack.clear()
-            yield first, end - self._text[first:end].rstrip().endswith(b",")
+            text = self._text[first:end]
+            record = text.strip(_SPACE)
+            if record:
+                lead = first + text.index(record[:1])
+                yield self._line_at(lead), self._offset + lead, record[:MAX_EVENT_BYTES]
+            if not self._is_broken and self._text[end : end + 1] == b"]":
+                self._is_open = False
+                self._closed_at = self._line_at(end), self._offset + end
+
+    def _line_at(self, at: int) -> int:
+        """The line of a place in the text, which must not be before the last one asked for."""
+        self._line += self._text.count(b"\n", self._counted, at)
+        self._counted = at
+        return self._line
+
+    def _what_follows(self) -> bytes | None:
+        """Before and after an array: the next character that is no white space, where elements then start.
+
+        Raises:
+            BrokenArray: no element can start there.
+        """
+        at = _end(_spaces(self._text, self._from))
+        follows = self._text[at : at + 1]
+        if follows not in {b"", b"[", b",", b"{"}:
+            raise BrokenArray(f"something follows the array's end: {self._text[at : at + 24].strip()!r}")
+        self._from = self._seen = at + (follows in {b"[", b","})
+        return follows
 
     def _next_end(self) -> int | None:
-        """Looks on for the end of the current element; None when the text ends first, or the structure breaks."""
+        """Where the current element ends in the text, from which the next one starts; None if more text is needed."""
+        first = self._from
+        if first == len(self._text):
+            return None
+        end = self._look_on()
+        is_long = max(end or 0, len(self._text) if end is None else 0) - first > _MOST_HELD
+        self._is_broken |= is_long or (end is None and self.at_end)
+        if self._is_broken:
+            return self._give_up_line()
+        if end is not None:
+            self._from = self._seen = end + (self._text[end] not in b"{[")
+        return end
+
+    def _look_on(self) -> int | None:
+        """Looks for the end of the current element; None when the text ends first, or the structure breaks."""
         self._is_broken = False
         text, stack = self._text, self._stack
-        for token in _TOKEN.finditer(text, self._seen):
-            byte = text[token.start() : token.start() + 1]
+        line_end = self._line_end() if self._in_vain > _MOST_IN_VAIN else None
+        for token in _TOKEN.finditer(text, self._seen, len(text) if line_end is None else line_end):
+            at = token.start()
+            byte = text[at : at + 1]
             if byte == b'"':
-                if token.end() == token.start() + 1:  # no closing quote in sight
-                    self._seen = token.start()
-                    self._is_broken = text.find(b"\n", token.end()) >= 0 or self._is_too_long
+                if token.end() == at + 1:  # no closing quote in sight
+                    self._seen = at
+                    self._is_broken = text.find(b"\n", at) >= 0
                     return None
             elif byte in b"{[":
+                if not self._may_open(at):
+                    return None if stack else at
                 stack.append(byte)
-            elif byte == b"," and stack:
-                continue
-            elif byte == b"," or (byte == b"]" and not stack):
-                self.closed = byte == b"]"
-                return token.start()
-            elif stack and stack[-1] == _OPENS[byte]:
+            elif not stack and byte in b",]":
+                return at
+            elif stack and stack[-1] == _OPENS.get(byte):
                 stack.pop()
-            else:
-                self._seen = token.start()
+            elif byte != b",":
+                self._seen = at
                 self._is_broken = True
                 return None
         self._seen = len(text)
-        self._is_broken = self._is_too_long
+        self._is_broken = line_end is not None
         return None
 
-    @property
-    def _is_too_long(self) -> bool:
-        return self.at_end or len(self._text) - self._from > _MOST_HELD
+    def _may_open(self, at: int) -> bool:
+        """Whether a bracket can stand here. Looks closer only at the start of a line, where broken elements show."""
+        text, before = self._text, at
+        while before > self._from and text[before - 1] in _SPACE:
+            before -= 1
+        if text.find(b"\n", before, at) < 0:
+            return True
+        if not self._stack:
+            return before == self._from
+        self._is_broken = text[before - 1] not in _GOES_BEFORE[self._stack[-1]]
+        self._seen = at
+        return not self._is_broken
 
-    def _end_of_line(self) -> int | None:
-        """The end of the line on which the broken element starts."""
-        rest = self._text[self._from :]
-        lead = len(rest) - len(rest.lstrip())
-        if lead == len(rest):
-            return None
-        end = self._text.find(b"\n", self._from + lead)
-        if end >= 0:
-            return end
-        if self.at_end:
-            return len(self._text)
-        if len(rest) > _MOST_HELD:
-            raise BrokenArray(f"an element has no end within {_MOST_HELD} bytes")
-        return None
+    def _give_up_line(self) -> int | None:
+        """The end of the line on which the broken element starts; the next one starts on the next line."""
+        end = self._line_end()
+        if end is None:
+            if not self.at_end and len(self._text) - self._from <= _MOST_HELD:
+                return None
+            end = len(self._text)
+            self._is_skipping = not self.at_end
+        self._in_vain += max(min(self._seen, self._from + _MOST_HELD) - end, 0)
+        self._stack.clear()
+        text = self._text[self._from : end].rstrip(_SPACE)
+        end_of_text = self._from + len(text) - text.endswith(b",")
+        self._from = self._seen = min(end + 1, len(self._text))
+        return end_of_text
+
+    def _line_end(self) -> int | None:
+        """The end of the line on which the current element starts, if the text has it."""
+        end = _end(_first_line(self._text, self._from))
+        return end if end < len(self._text) else None
+
+    def _skip(self) -> None:
+        """Lets go of the rest of a line."""
+        end = self._text.find(b"\n", self._from)
+        self._is_skipping = end < 0
+        self._from = self._seen = len(self._text) if end < 0 else end + 1
+
+
+def _end(match: re.Match[bytes] | None) -> int:
+    """The end of a match that can be empty but cannot fail."""
+    return match.end() if match else 0

@@ -7,10 +7,11 @@ here holds more than a chunk and a record, however large the object, its lines, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain
 
 import msgspec
 from isal import igzip_lib, isal_zlib
+from msgspec import Struct
 
 from importer.array import BrokenArray, elements
 from importer.event import MAX_EVENT_BYTES
@@ -50,54 +51,131 @@ class Unreadable(Exception):
     """
 
 
-def records(chunks: Iterable[bytes], most: int | None = None) -> Iterator[Record]:
-    """Reads the records of one object, in order.
+class Mark(Struct, frozen=True):
+    """A place between two records of an object: all before it is settled, and reading can go on from it.
 
-    Blank lines come as records too (they are cheaper to tell apart later). Of a record too long to be an event comes
-    a part that is too long as well.
+    Attributes:
+        offset: bytes of uncompressed content before it.
+        line: the line it is on; the first is 1.
+        in_array: whether the object is one JSON array.
+        compressed: whether the object is gzipped, so that bytes can only be skipped by decompressing them.
+    """
+
+    offset: int
+    line: int
+    in_array: bool
+    compressed: bool
+
+
+class Content:
+    """What an object holds, as its first bytes tell.
 
     Args:
-        chunks: the object's bytes as stored, cut anywhere.
+        chunks: the object's bytes as stored, from its start, cut anywhere.
         most: uncompressed bytes that are read, at most.
 
     Raises:
-        Unreadable: the content is no event data, or is compressed and damaged or broken off, or is more than `most`.
+        Unreadable: the content is no event data, or is compressed and damaged from the start.
     """
-    head, chunks = _head(chunks)
-    while head.startswith(_GZIP):
-        head, chunks = _head(_bounded(_decompressed(chunks), most))
-    start = len(_UTF8_MARK) if head.startswith(_UTF8_MARK) else 0
-    if start:
-        head = head[start:]
-        chunks = chain([head], islice(chunks, 1, None))
-    if _is_array(head):
-        try:
-            yield from elements(chunks, start)
-        except BrokenArray as error:
-            raise Unreadable(str(error)) from None
+
+    def __init__(self, chunks: Iterable[bytes], most: int | None = None) -> None:
+        head, chunks = _head(chunks)
+        self._compressed = head.startswith(_GZIP)
+        while head.startswith(_GZIP):
+            head, chunks = _head(_bounded(_decompressed(chunks), most))
+        self._start = len(_UTF8_MARK) if head.startswith(_UTF8_MARK) else 0
+        head = head[self._start :]
+        self._chunks = skipped(chunks, self._start)
+        self._in_array = _is_array(head)
+        if not self._in_array and (what := _no_events(head)):
+            raise Unreadable(f"this is no event data but {what}: it takes JSON, one event a line or an array of events")
+
+    def mark(self, line: int, offset: int) -> Mark:
+        """The mark before the record that starts there."""
+        return Mark(offset, line, self._in_array, self._compressed)
+
+    def records(self) -> Iterator[Record]:
+        """Reads the records, in order.
+
+        Blank lines come as records too (they are cheaper to tell apart later). Of a record too long to be an event
+        comes a part that is too long as well.
+
+        Raises:
+            Unreadable: the content breaks off, is damaged, or is more than `most`.
+        """
+        cut = elements if self._in_array else lines
+        return _told(cut(self._chunks, self._start))
+
+    def records_from(self, mark: Mark) -> Iterator[Record]:
+        """Reads the records after a mark, passing over those before it. See `records`."""
+        return records_after(mark, skipped(self._chunks, mark.offset - self._start))
+
+
+def records_of_message(data: bytes, most: int) -> Iterator[Record]:
+    """Reads the records of a message: one event, an array of events, or lines of them; gzipped or not.
+
+    An event may stand on several lines if it is the only one.
+
+    Args:
+        data: the message.
+        most: uncompressed bytes that are read, at most.
+
+    Raises:
+        Unreadable: there is no data, or see `Content`.
+    """
+    if not data:
+        raise Unreadable("the message has no data")
+    if data.startswith(b"{") and (b"\n" not in data or _is_json(data)):
+        yield 1, 0, data
         return
-    if what := _no_events(head):
-        raise Unreadable(f"this is no event data but {what}: it takes JSON, one event a line or an array of events")
-    yield from lines(chunks, start)
+    pieces = (data[start : start + CHUNK_BYTES] for start in range(0, len(data), CHUNK_BYTES))
+    yield from Content(pieces, most).records()
 
 
-def lines(chunks: Iterable[bytes], start: int = 0) -> Iterator[Record]:
-    """Cuts newline-delimited JSON into its lines; `start` is the offset of the first byte."""
-    line, offset = 1, start
-    tail = b""
+def records_after(mark: Mark, chunks: Iterable[bytes]) -> Iterator[Record]:
+    """Reads the records after a mark; the first of `chunks` starts there, uncompressed. See `Content.records`."""
+    if mark.in_array:
+        return _told(elements(chunks, mark.offset, mark.line, opened=True))
+    return lines(chunks, mark.offset, mark.line)
+
+
+def skipped(chunks: Iterable[bytes], count: int) -> Iterator[bytes]:
+    """The chunks without their first `count` bytes."""
+    for chunk in chunks:
+        if count < len(chunk):
+            yield chunk[count:] if count else chunk
+        count = max(count - len(chunk), 0)
+
+
+def lines(chunks: Iterable[bytes], offset: int = 0, line: int = 1) -> Iterator[Record]:
+    """Cuts newline-delimited JSON into its lines; the first byte is at `offset`, on line `line`."""
+    tail, left_out = b"", 0
     for chunk in chunks:
         whole = (tail + chunk).split(b"\n")
         tail = whole.pop()
+        if left_out and whole:
+            yield line, offset, whole[0]
+            line += 1
+            offset += len(whole.pop(0)) + left_out + 1
+            left_out = 0
         for record in whole:
             yield line, offset, record
             line += 1
             offset += len(record) + 1
         if len(tail) > MAX_EVENT_BYTES:
-            # Too long to be an event. What is beyond the limit is let go until the line ends; its length still counts.
-            offset += len(tail) - MAX_EVENT_BYTES
+            # Too long to be an event: what is beyond the limit is let go until the line ends. Its length still counts.
+            left_out += len(tail) - MAX_EVENT_BYTES
             tail = tail[:MAX_EVENT_BYTES]
     if tail:
         yield line, offset, tail
+
+
+def _told(found: Iterator[Record]) -> Iterator[Record]:
+    """The records, and what broke the array as what it means here."""
+    try:
+        yield from found
+    except BrokenArray as error:
+        raise Unreadable(str(error)) from None
 
 
 def _head(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:

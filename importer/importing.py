@@ -12,19 +12,27 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from importer.batch import Batch
+from importer.checkpoint import Checkpoint, Checkpoints, Counts
 from importer.event import Invalid, is_blank, prepare
-from importer.formats import Record, Unreadable
+from importer.formats import Mark, Record, Unreadable
 from importer.mixpanel import NotTaken, Outcome
 from importer.pipeline import Pipeline
 from importer.rejects import Reject, RejectSink, refused_event, refused_record, refused_rest
 from importer.report import Report
 
 _MOST_UNBOOKED = 64
+_MOST_SETTLED_HERE = 2000
+"""Rejects and drops in a span, at most: what a file of nothing else makes us hold."""
 
 _Place = tuple[int, int, bytes | None]
 """The line and offset of a record, and the record where a transform made something else of it."""
+
+
+_End = tuple[int, int] | None
+"""The line and offset of the record after a span; None for the last span of a source."""
 
 
 class HandedBack(Exception):
@@ -58,20 +66,37 @@ class _Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class _Limits:
-    """How long a run may take, and a batch of it."""
+class Limits:
+    """How long a run may take.
 
-    clock: Callable[[], float]
+    Attributes:
+        patience: seconds for which one batch is tried again before the work is handed back.
+        stop_at: the clock's time at which reading stops; what is on its way then comes to its end.
+        deadline: the clock's time after which nothing is tried again.
+    """
+
     patience: float
-    deadline: float
+    stop_at: float = math.inf
+    deadline: float = math.inf
 
-    def of_a_batch(self) -> float:
-        """The clock's time after which a batch that starts now is not tried again."""
-        return min(self.clock() + self.patience, self.deadline)
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What is told while a run is on.
+
+    Attributes:
+        checkpoints: where the checkpoint goes.
+        mark: makes a mark of a line and an offset.
+        every: seconds between two checkpoints, at the least.
+    """
+
+    checkpoints: Checkpoints
+    mark: Callable[[int, int], Mark]
+    every: float = 5.0
 
 
 class _TimeUp(Exception):
-    """The deadline came while there was more to read."""
+    """The time to stop reading came while there was more to read."""
 
 
 def run(
@@ -79,53 +104,65 @@ def run(
     source: str,
     records: Iterable[Record],
     rejects: RejectSink,
-    patience: float,
-    deadline: float = math.inf,
+    limits: Limits,
+    report: Report | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Imports all the records of one source.
 
     Args:
         pipeline: the process's; several runs may share it.
         source: what rejects say they came from.
-        records: in order; see `formats.records`.
+        records: in order; see `formats.Content`.
         rejects: where refused records go.
-        patience: seconds for which one batch is tried again before the work is handed back.
-        deadline: the clock's time at which reading stops, and after which nothing is tried again.
+        limits: how long it may take.
+        report: counts to go on from, when the records before a checkpoint are left out.
+        progress: where checkpoints go; none are saved without it.
 
     Returns:
         The report. Every record read was imported, dropped, or is a confirmed reject.
 
     Raises:
-        HandedBack: Mixpanel did not take all of them, the source failed, the rejects could not be kept, or the
-            deadline came.
+        HandedBack: Mixpanel did not take all of them, the source failed, the rejects could not be kept, or the time
+            was up. All before the last checkpoint is settled.
     """
-    return _Run(pipeline, source, rejects, _Limits(pipeline.clock, patience, deadline)).all(records)
+    return _Run(pipeline, source, rejects, limits, report or Report(), progress).all(records)
 
 
 class _Run:
     """One source on its way."""
 
-    def __init__(self, pipeline: Pipeline, source: str, rejects: RejectSink, limits: _Limits) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        source: str,
+        rejects: RejectSink,
+        limits: Limits,
+        report: Report,
+        progress: Progress | None,
+    ) -> None:
         self._pipeline = pipeline
         self._source = source
         self._rejects = rejects
         self._limits = limits
-        self._report = Report()
-        self._unbooked: deque[Future[_Settled]] = deque()
+        self._report = report
+        self._progress = progress
+        self._clock = pipeline.clock
+        self._started = self._saved_at = self._clock()
+        self._seconds_before = report.seconds
+        self._unbooked: deque[tuple[Future[_Settled], _End]] = deque()
+        self._settled: tuple[int, int, Counts] | None = None  # where all before is booked, and its counts
 
     def all(self, records: Iterable[Record]) -> Report:
-        started = self._limits.clock()
         try:
             self._read(records)
             while self._unbooked:
-                self._book(self._unbooked.popleft())
+                self._book()
             self._rejects.confirm()
         except Exception as error:
-            self._book_the_rest()
-            told = isinstance(error, NotTaken | _TimeUp)
-            raise HandedBack(str(error) if told else f"{type(error).__name__}: {error}", self._report) from error
+            self._give_up(error)
         finally:
-            self._report.seconds = self._limits.clock() - started
+            self._tell_time()
         return self._report
 
     def _read(self, records: Iterable[Record]) -> None:
@@ -139,6 +176,7 @@ class _Run:
                     events = prepare(record, transform)
                 except Invalid as invalid:
                     if is_blank(record):
+                        self._check_time()
                         continue
                     span.rejects.append(refused_record(self._source, line, offset, record, invalid))
                     events = ()
@@ -149,31 +187,38 @@ class _Run:
                 place = (line, offset, record if transform else None)
                 for event in events:
                     if not span.batch.add(event, place):
-                        self._send(span)
+                        self._send(span, (line, offset))
                         span = self._new_span()
                         span.batch.add(event, place)
-                if len(span.rejects) >= self._pipeline.settings.batch_events:
-                    self._send(span)
+                if len(span.rejects) + span.dropped >= _MOST_SETTLED_HERE:
+                    self._send(span, (line, offset))
                     span = self._new_span()
         except Unreadable as error:
             report.unreadable = str(error)
             report.read += 1
             span.rejects.append(refused_rest(self._source, line, offset, b"", str(error)))
-        self._send(span)
+        self._send(span, None)
 
     def _new_span(self) -> _Span:
         return _Span(self._pipeline.new_batch())
 
-    def _send(self, span: _Span) -> None:
-        """Sends a span on its way, and books those that have come to their end, in the order of the source."""
-        self._unbooked.append(self._pipeline.sender.submit(span.batch.size, lambda: self._deliver(span)))
-        while self._unbooked and (self._unbooked[0].done() or len(self._unbooked) > _MOST_UNBOOKED):
-            self._book(self._unbooked.popleft())
-        if self._limits.clock() > self._limits.deadline:
+    def _send(self, span: _Span, end: _End) -> None:
+        """Sends a span, and books those that are settled, in the order of the source."""
+        future = self._pipeline.sender.submit(span.batch.size, lambda: self._deliver(span))
+        self._unbooked.append((future, end))
+        while self._unbooked and (self._unbooked[0][0].done() or len(self._unbooked) > _MOST_UNBOOKED):
+            self._book()
+        if self._progress and self._clock() - self._saved_at > self._progress.every:
+            self._save()
+        self._check_time()
+
+    def _check_time(self) -> None:
+        if self._clock() > self._limits.stop_at:
             raise _TimeUp("the time limit came before the end")
 
     def _deliver(self, span: _Span) -> _Settled:
-        delivery = self._pipeline.deliver(span.batch, self._limits.of_a_batch())
+        deadline = min(self._clock() + self._limits.patience, self._limits.deadline)
+        delivery = self._pipeline.deliver(span.batch, deadline)
         refused = [
             refused_event(self._source, line, offset, record, event, refusal)
             for (line, offset, record), refusal, event in delivery.refused
@@ -181,16 +226,47 @@ class _Run:
         rejects = sorted(span.rejects + refused, key=lambda r: r.offset) if refused else span.rejects
         return _Settled(delivery.outcome, rejects, span.dropped)
 
-    def _book(self, future: Future[_Settled]) -> None:
+    def _book(self) -> None:
+        """Waits for the span that comes first in the source, and counts it."""
+        future, end = self._unbooked.popleft()
         settled = future.result()
         self._report.add_outcome(settled.outcome)
         self._report.dropped += settled.dropped
         for one in settled.rejects:
             self._rejects.add(one)
             self._report.add_reject(one)
+        if end is not None:
+            self._tell_time()
+            self._settled = (*end, Counts.of(self._report, end[1]))
 
-    def _book_the_rest(self) -> None:
-        """After a failure: what else is on its way comes to its end, and counts."""
-        while self._unbooked:
+    def _save(self) -> None:
+        """Saves how far the source got, once the rejects up to there are safe."""
+        if self._progress is None or self._settled is None:
+            return
+        self._rejects.confirm()
+        line, offset, counts = self._settled
+        self._progress.checkpoints.save(Checkpoint(self._progress.mark(line, offset), counts))
+        self._saved_at = self._clock()
+
+    def _give_up(self, error: Exception) -> NoReturn:
+        """Lets what is on its way come to its end, saves how far that is, and hands the rest back."""
+        told = isinstance(error, NotTaken | _TimeUp)
+        reason = str(error) if told else f"{type(error).__name__}: {error}"
+        try:
+            if not isinstance(error, NotTaken):
+                while self._unbooked:
+                    self._book()
+            self._save()
+        except Exception as another:
+            reason = f"{reason}; and then {type(another).__name__}: {another}"
+        self._count_the_rest()
+        raise HandedBack(reason, self._report) from error
+
+    def _count_the_rest(self) -> None:
+        """What was imported beyond the place that the next delivery goes on from counts as imported all the same."""
+        for future, _ in self._unbooked:
             with contextlib.suppress(NotTaken):
-                self._book(self._unbooked.popleft())
+                self._report.add_outcome(future.result().outcome)
+
+    def _tell_time(self) -> None:
+        self._report.seconds = self._seconds_before + self._clock() - self._started

@@ -8,21 +8,22 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from types import FrameType
 
-import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from importer import log
-from importer.formats import CHUNK_BYTES, Record, Unreadable, records
+from importer.confirming import SharedSink
+from importer.formats import records_of_message
 from importer.gathering import Gatherer
 from importer.mixpanel import NotTaken
 from importer.pipeline import Pipeline
 from importer.push import MAX_PUSH_BYTES, Message, NoPush, message
-from importer.rejects import RejectLog
+from importer.rejects import Reject, RejectLog
 from importer.settings import Settings
+from importer.sinks import sinks
 
 _PATIENCE = 10.0
 _RETRY_AFTER = "10"
@@ -43,7 +44,9 @@ class PushSource:
         self._gatherer = Gatherer(
             Pipeline(settings, clock), _PATIENCE if settings.patience is None else settings.patience
         )
-        self._rejects = RejectLog(most=None, characters=None, severity="ERROR")
+        make_sink = sinks(settings.rejects)
+        self._log_whole = RejectLog(most=None, characters=None, severity="ERROR")
+        self._kept = SharedSink(make_sink("messages")) if make_sink else None
         self._room = settings.buffer_bytes
         self._most_uncompressed = settings.buffer_bytes // 2
         self._failure: BaseException | None = None
@@ -88,22 +91,22 @@ class PushSource:
     async def _import(self, pushed: Message) -> Response:
         self._note(pushed)
         try:
-            rejects = await self._gatherer.take(pushed.source, self._records(pushed.data), pushed.data)
+            rejects = await self._gatherer.take(
+                pushed.source, records_of_message(pushed.data, self._most_uncompressed), pushed.data
+            )
+            await self._keep(rejects)
         except NotTaken as error:
             self._tell_once(error)
             return _later(503, str(error))
-        for one in rejects:
-            self._rejects.add(one)
-        self._rejects.confirm()
         return Response(status_code=204)
 
-    def _records(self, data: bytes) -> Iterable[Record]:
-        """One event, an array of events, or lines; an event may take up several lines if it is the only one."""
-        if not data:
-            return _nothing()
-        if data.startswith(b"{") and (b"\n" not in data or _is_one(data)):
-            return ((1, 0, data),)
-        return records(_chunks(data), self._most_uncompressed)
+    async def _keep(self, rejects: list[Reject]) -> None:
+        """Makes the rejects safe. Where no place is set for them, the log is it: each is written there whole."""
+        if self._kept is not None and rejects:
+            await self._kept.keep(rejects)
+            return
+        for one in rejects:
+            self._log_whole.add(one)
 
     def _tell_once(self, error: NotTaken) -> None:
         """One line for a batch that was not taken, however many messages had a part in it."""
@@ -194,22 +197,3 @@ async def _body(request: Request) -> bytes:
 
 def _later(status: int, reason: str) -> Response:
     return PlainTextResponse(f"Deliver this again later: {reason}.\n", status, headers={"Retry-After": _RETRY_AFTER})
-
-
-def _nothing() -> Iterator[Record]:
-    raise Unreadable("the message has no data")
-    yield
-
-
-def _chunks(data: bytes) -> Iterator[bytes]:
-    for start in range(0, len(data), CHUNK_BYTES):
-        yield data[start : start + CHUNK_BYTES]
-
-
-def _is_one(data: bytes) -> bool:
-    """Whether the data is one JSON value, whatever line breaks are in it."""
-    try:
-        msgspec.json.decode(data, type=msgspec.Raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
-    return True

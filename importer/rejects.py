@@ -15,8 +15,12 @@ from importer.mixpanel import Refusal
 _LOGGED_PER_SOURCE = 100
 _LOGGED_CHARACTERS = 2_000
 
+_Encoding = Literal["base64"] | None
+_TEXT: _Encoding = None
+_BASE64: _Encoding = "base64"
 
-class Reject(Struct, frozen=True, kw_only=True):
+
+class Reject(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One refused record.
 
     Attributes:
@@ -28,6 +32,7 @@ class Reject(Struct, frozen=True, kw_only=True):
         insert_id: the `$insert_id` it was sent with, where it was sent.
         event: the record as it came, before any transform; text, or base64 where it is not UTF-8.
         at: when it was refused (RFC 3339, UTC).
+        encoding: "base64" where `event` is; left out where it is text.
     """
 
     source: str
@@ -38,34 +43,22 @@ class Reject(Struct, frozen=True, kw_only=True):
     insert_id: str | None
     event: str
     at: str
+    encoding: _Encoding = None
+
+    def record(self) -> bytes:
+        """The record as it came."""
+        return base64.b64decode(self.event) if self.encoding else self.event.encode()
 
 
 def refused_record(source: str, line: int, offset: int, record: bytes, invalid: Invalid) -> Reject:
     """The reject, as of now, of a record that was refused here."""
-    return Reject(
-        source=source,
-        line=line,
-        offset=offset,
-        reason=invalid.reason,
-        field=invalid.field,
-        insert_id=insert_id(record),
-        event=_text(record),
-        at=_now(),
-    )
+    return _reject(source, line, offset, record, invalid.reason, invalid.field, insert_id(record))
 
 
 def refused_event(source: str, line: int, offset: int, record: bytes | None, event: bytes, refusal: Refusal) -> Reject:
     """The reject, as of now, of a record whose `event` Mixpanel refused; `record` is None where they are the same."""
-    return Reject(
-        source=source,
-        line=line,
-        offset=offset,
-        reason=refusal.message,
-        field=refusal.field,
-        insert_id=insert_id(event),
-        event=_text(event if record is None else record),
-        at=_now(),
-    )
+    came = event if record is None else record
+    return _reject(source, line, offset, came, refusal.message, refusal.field, insert_id(event))
 
 
 def refused_rest(source: str, line: int, offset: int, rest: bytes, reason: str) -> Reject:
@@ -75,7 +68,7 @@ def refused_rest(source: str, line: int, offset: int, rest: bytes, reason: str) 
 
 
 class RejectSink(Protocol):
-    """Where the rejects of one source go."""
+    """Where rejects go. `add` and `confirm` may be called from different threads."""
 
     def add(self, reject: Reject) -> None:
         """Takes one reject. It may not be safe yet; see `confirm`."""
@@ -135,12 +128,36 @@ class RejectLog:
         """What was logged is safe already."""
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+class Both:
+    """Two sinks as one: the log, say, and a bucket."""
+
+    def __init__(self, first: RejectSink, second: RejectSink) -> None:
+        self._sinks = first, second
+
+    def add(self, reject: Reject) -> None:
+        for sink in self._sinks:
+            sink.add(reject)
+
+    def confirm(self) -> None:
+        for sink in self._sinks:
+            sink.confirm()
 
 
-def _text(record: bytes) -> str:
+def _reject(
+    source: str, line: int, offset: int, record: bytes, reason: str, field: str | None, identifier: str | None
+) -> Reject:
     try:
-        return record.decode()
+        event, encoding = record.decode(), _TEXT
     except UnicodeDecodeError:
-        return base64.b64encode(record).decode()
+        event, encoding = base64.b64encode(record).decode(), _BASE64
+    return Reject(
+        source=source,
+        line=line,
+        offset=offset,
+        reason=reason,
+        field=field,
+        insert_id=identifier,
+        event=event,
+        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        encoding=encoding,
+    )

@@ -73,8 +73,8 @@ class _Environment(Struct, frozen=True):
     IMPORT_TRANSFORM: Annotated[str, Meta(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None
     IMPORT_INCLUDE: str = ""
     IMPORT_EXCLUDE: str = ""
-    IMPORT_REJECTS: Annotated[str, Meta(pattern=r"^(gs://[^/]+(/.*)?|projects/[^/]+/topics/[^/]+)$")] | None = None
-    IMPORT_CHECKPOINTS: Annotated[str, Meta(pattern=r"^gs://[^/]+(/.*)?$")] | None = None
+    IMPORT_REJECTS: Annotated[str, Meta(pattern=r"^(gs://[^/]+/.*[^/].*|projects/[^/]+/topics/[^/]+)$")] | None = None
+    IMPORT_CHECKPOINTS: Annotated[str, Meta(pattern=r"^gs://[^/]+/.*[^/].*$")] | None = None
     IMPORT_PATIENCE: _Seconds | None = None
     IMPORT_BACKOFF: Annotated[float, Meta(gt=0, le=60)] = 2
     IMPORT_TIMEOUT: Annotated[float, Meta(gt=0)] = 60

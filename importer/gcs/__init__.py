@@ -1,0 +1,196 @@
+"""Google Cloud Storage as a source: an object that was written becomes events in Mixpanel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+
+import msgspec
+from cloudevents.http.event import CloudEvent
+from google.cloud import storage
+
+from importer import log
+from importer.checkpoint import Checkpoint
+from importer.formats import Content, Mark, Record, records_after, skipped
+from importer.gcs.checkpoints import BucketCheckpoints
+from importer.gcs.download import Download, Gone, Object, ReadTo
+from importer.importing import HandedBack, Limits, Progress, run
+from importer.pipeline import Pipeline
+from importer.rejects import RejectLog
+from importer.report import Report
+from importer.settings import Settings
+from importer.sinks import MakeSink, sinks
+
+FINALIZED = "google.cloud.storage.object.v1.finalized"
+"""The type of the CloudEvent that a newly written object sends."""
+
+_PATIENCE = 300.0
+_MARGIN = 0.05
+_SHORTEST_MARGIN = 3.0
+
+
+class BucketSource:
+    """Imports objects, one `handle` each. One serves a whole process.
+
+    Raises:
+        SettingsError: the settings name a transform that cannot be loaded.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._log = log.get()
+        self._pipeline = Pipeline(settings, clock)
+        self._storage = storage.Client()
+        self._rejects: MakeSink = sinks(settings.rejects) or (lambda _: RejectLog())
+
+    def handle(self, event: CloudEvent) -> None:
+        """Imports the object that a CloudEvent announces. When this returns, the event is settled.
+
+        Raises:
+            HandedBack: the object, or a part of it, is not in Mixpanel yet; the trigger is to deliver again.
+        """
+        started = self._clock()
+        try:
+            wanted = msgspec.convert(event.get_data(), Object)
+        except msgspec.ValidationError as error:
+            self._log.error(f"This CloudEvent names no object: {error}", kind="bad trigger", type=event["type"])
+            return
+        name = f"gs://{wanted.bucket}/{wanted.name}"
+        if reason := self._pass_over(event["type"], wanted):
+            self._log.info(f"{name} is passed over: {reason}.", kind="import", source=name, outcome="passed over")
+            return
+        try:
+            download = Download(self._storage, wanted)
+        except Gone as gone:
+            self._summarize(name, "gone", Report(), str(gone))
+            return
+        except Exception as error:
+            self._summarize(name, "handed back", Report(), f"{type(error).__name__}: {error}")
+            raise
+        self._import(download, started)
+
+    def _pass_over(self, event_type: str, wanted: Object) -> str | None:
+        """Why an object is not for us, if it is not."""
+        if event_type != FINALIZED:
+            return f"the event is of type {event_type}, and only {FINALIZED} is imported"
+        if wanted.name.endswith("/"):
+            return "it is the placeholder of a folder"
+        for place in (self._settings.rejects, self._settings.checkpoints):
+            if place and place.startswith("gs://") and _lies_in(wanted, place):
+                return "it is one of the importer's own"
+        if self._settings.include and not _matches(wanted.name, self._settings.include):
+            return "IMPORT_INCLUDE does not name it"
+        if _matches(wanted.name, self._settings.exclude):
+            return "IMPORT_EXCLUDE names it"
+        return None
+
+    def _import(self, download: Download, started: float) -> None:
+        place = self._settings.checkpoints
+        checkpoints = BucketCheckpoints(self._storage, place, download) if place else None
+        if checkpoints and checkpoints.is_done():
+            self._summarize(download.source, "passed over", Report(), "it was imported before, as its receipt says")
+            return
+        try:
+            report = self._read(download, checkpoints, started)
+        except HandedBack as handed_back:
+            gone = isinstance(handed_back.__cause__, Gone)
+            self._summarize(download.source, "gone" if gone else "handed back", handed_back.report, str(handed_back))
+            if not gone:
+                raise
+            return
+        if checkpoints:
+            checkpoints.finish(report.counts())
+        self._summarize(download.source, "unreadable" if report.unreadable else "done", report, report.unreadable)
+
+    def _read(self, download: Download, checkpoints: BucketCheckpoints | None, started: float) -> Report:
+        found = checkpoints.load() if checkpoints else None
+        reading = _Reading(download, found)
+        report = run(
+            self._pipeline,
+            download.source,
+            reading.records(),
+            self._rejects(download.source),
+            self._limits(started),
+            found[0].counts.report() if found else None,
+            Progress(checkpoints, reading.mark) if checkpoints else None,
+        )
+        report.oldest_event_age_seconds = download.age()
+        if report.unreadable:
+            reading.drain(report)
+        return report
+
+    def _limits(self, started: float) -> Limits:
+        """Reading stops a margin before the platform ends us; half of it is for what is on its way then."""
+        patience = _PATIENCE if self._settings.patience is None else self._settings.patience
+        limit = self._settings.time_limit
+        if limit is None:
+            return Limits(patience)
+        margin = max(limit * _MARGIN, _SHORTEST_MARGIN)
+        return Limits(patience, started + limit - margin, started + limit - margin / 2)
+
+    def _summarize(self, source: str, outcome: str, report: Report, reason: str | None) -> None:
+        """The one line that says what became of an object."""
+        message = (
+            f"{source} is {outcome}: read {report.read}, imported {report.imported}, "
+            f"rejected {report.rejected}, dropped {report.dropped} in {report.seconds:.1f} s"
+        )
+        tell = self._log.error if outcome in {"handed back", "unreadable"} else self._log.info
+        if outcome == "done" and report.rejected:
+            tell = self._log.warning
+        tell(
+            f"{message}: {reason}" if reason else message,
+            kind="import",
+            source=source,
+            outcome=outcome,
+            reason=reason,
+            **report.counts(),
+        )
+
+
+class _Reading:
+    """The records of an object, from its beginning or from a checkpoint on."""
+
+    def __init__(self, download: Download, found: tuple[Checkpoint, ReadTo] | None) -> None:
+        self._mark: Mark | None = found[0].mark if found else None
+        self._read = found[1] if found else ReadTo()
+        self._chunks = download.chunks(self._read)
+        self._content: Content | None = None
+
+    def records(self) -> Iterator[Record]:
+        """See `formats.Content.records`."""
+        mark = self._mark
+        if mark is not None and not mark.compressed:
+            yield from records_after(mark, skipped(self._chunks, mark.offset - self._read.offset))
+            return
+        self._content = Content(self._chunks)
+        yield from self._content.records() if mark is None else self._content.records_from(mark)
+
+    def mark(self, line: int, offset: int) -> Mark:
+        """The mark before the record that starts there."""
+        if self._content is not None:
+            return self._content.mark(line, offset)
+        assert self._mark is not None  # noqa: S101 (records are read by the one or by the other)
+        return Mark(offset, line, self._mark.in_array, compressed=False)
+
+    def drain(self, report: Report) -> None:
+        """Reads what is left of an object that made no sense, to know whether the download is at fault.
+
+        Raises:
+            HandedBack: it is; the next delivery will read it again.
+        """
+        try:
+            for _ in self._chunks:
+                pass
+        except Exception as error:
+            raise HandedBack(str(error), report) from error
+
+
+def _matches(name: str, globs: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs)
+
+
+def _lies_in(wanted: Object, place: str) -> bool:
+    bucket, _, prefix = place.removeprefix("gs://").partition("/")
+    return wanted.bucket == bucket and wanted.name.startswith(prefix.rstrip("/") + "/" if prefix else "")

@@ -1,0 +1,125 @@
+"""One generation of one object, read in order, checked, and from any place on."""
+
+from __future__ import annotations
+
+import base64
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import google_crc32c
+from google.api_core.exceptions import NotFound
+from google.cloud import storage
+from msgspec import Struct
+
+from importer.formats import CHUNK_BYTES
+
+_RANGE_BYTES = 4 << 20
+_MOST_CHECKSUMS = 1_024
+"""Checksums kept of the last so many chunks (256 MiB of them): more than can be on its way to Mixpanel."""
+
+
+class Object(Struct, frozen=True):
+    """What the CloudEvent says of the object: `StorageObjectData` of Google's event types, as far as it is needed."""
+
+    bucket: str
+    name: str
+    generation: str | int | None = None
+
+
+class Gone(Exception):
+    """The generation that the event speaks of has been overwritten or deleted since."""
+
+
+class Corrupted(Exception):
+    """What was downloaded is not what is stored."""
+
+
+class ReadTo(Struct, frozen=True):
+    """How far an object was read as it is stored: so many bytes, with this CRC-32C."""
+
+    offset: int = 0
+    crc32c: int = 0
+
+
+class Download:
+    """Reads an object by ranges: each is a request of its own, tried again by itself, and none is left open while the
+    reader waits for Mixpanel. The next range is fetched while the last is worked on.
+
+    Attributes:
+        source: the object's address, with the generation as Google's tools write it (`gs://bucket/name#generation`).
+
+    Raises:
+        Gone: it has been overwritten or deleted.
+    """
+
+    def __init__(self, client: storage.Client, wanted: Object) -> None:
+        generation = int(wanted.generation) if wanted.generation else None
+        self._client = client
+        self._blob = client.bucket(wanted.bucket).blob(wanted.name, generation=generation)
+        self._read: deque[ReadTo] = deque([ReadTo()], maxlen=_MOST_CHECKSUMS)
+        try:
+            self._blob.reload()
+        except NotFound:
+            raise Gone("it has been deleted or overwritten since it was announced") from None
+        if generation and self._blob.generation != generation:
+            raise Gone("it has been overwritten since it was announced")
+        self.source = f"gs://{wanted.bucket}/{wanted.name}#{self._blob.generation}"
+
+    def chunks(self, read: ReadTo | None = None) -> Iterator[bytes]:
+        """The object's bytes as they are stored, whatever its `Content-Encoding`, after those read already.
+
+        Raises:
+            Corrupted: at the end, when all of them together do not have the checksum that Google keeps of the object.
+            Gone: it was overwritten or deleted meanwhile.
+        """
+        first = read or ReadTo()
+        self._read.append(first)
+        offset, crc32c = first.offset, first.crc32c
+        for data in self._ranges(offset):
+            for start in range(0, len(data), CHUNK_BYTES):
+                chunk = data[start : start + CHUNK_BYTES]
+                offset += len(chunk)
+                crc32c = google_crc32c.extend(crc32c, chunk)
+                self._read.append(ReadTo(offset, crc32c))
+                yield chunk
+        kept = self._blob.crc32c
+        if kept and base64.b64decode(kept) != crc32c.to_bytes(4, "big"):
+            raise Corrupted(f"what was downloaded does not have the object's checksum (crc32c {kept})")
+
+    def read_before(self, offset: int) -> ReadTo:
+        """Where to read on from, to have all the bytes from `offset` on, and the checksum of all the object."""
+        return next((read for read in reversed(self._read) if read.offset <= offset), ReadTo())
+
+    def age(self) -> float:
+        """Seconds since the object was written."""
+        written = self._blob.time_created
+        return (datetime.now(UTC) - written).total_seconds() if written else 0.0
+
+    def _ranges(self, offset: int) -> Iterator[bytes]:
+        size = self._blob.size or 0
+        with ThreadPoolExecutor(1, thread_name_prefix="download") as thread:
+            ahead = thread.submit(self._fetch, offset) if offset < size else None
+            while ahead is not None:
+                data = ahead.result()
+                offset += _RANGE_BYTES
+                ahead = thread.submit(self._fetch, offset) if offset < size else None
+                yield data
+
+    def _fetch(self, start: int) -> bytes:
+        try:
+            data: bytes = self._blob.download_as_bytes(
+                client=self._client,
+                start=start,
+                end=start + _RANGE_BYTES - 1,
+                raw_download=True,
+                checksum=None,  # Google keeps none of a range; the whole is checked at the end
+                single_shot_download=True,
+            )
+        except NotFound:
+            raise Gone("it has been deleted or overwritten while it was read") from None
+        expected = min(_RANGE_BYTES, (self._blob.size or 0) - start)
+        if len(data) != expected:
+            raise Corrupted(f"{expected} bytes were asked for from byte {start} on, and {len(data)} came")
+        return data

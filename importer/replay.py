@@ -1,0 +1,136 @@
+"""Replay: rejects sent again, after their cause was mended, through the same checks and the same transform.
+
+What is refused again is written again, with the source, line and offset that it has had from the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from importer.confirming import SharedSink
+from importer.formats import Content, Record, Unreadable, records_of_message
+from importer.gathering import Gatherer
+from importer.mixpanel import NotTaken
+from importer.pipeline import Pipeline
+from importer.rejects import Reject, RejectSink
+from importer.report import Report
+
+_MOST_OPEN = 8_000
+_PATIENCE = 120.0
+
+
+@dataclass(slots=True)
+class Replay:
+    """What became of the rejects that were sent again.
+
+    Attributes:
+        report: the counts; `rejected` were refused again.
+        repeated: rejects that stood in the files more than once; they were sent once.
+        unreadable: lines that are no rejects, or carry no record to send, with why.
+    """
+
+    report: Report = field(default_factory=Report)
+    repeated: int = 0
+    unreadable: list[str] = field(default_factory=list)
+
+
+async def replay(
+    pipeline: Pipeline,
+    name: str,
+    chunks: Iterable[bytes],
+    again: RejectSink,
+    seen: set[bytes],
+    tell: Callable[[int], None] = lambda _: None,
+) -> Replay:
+    """Sends the rejects of one file again.
+
+    Args:
+        pipeline: what they go through.
+        name: the file's, for what cannot be read.
+        chunks: the file's bytes: rejects as lines of JSON, gzipped or not.
+        again: where those go that are refused again.
+        seen: the rejects that were sent already, in this file or another; those of this one are added.
+        tell: told now and then how many rejects have been read.
+
+    Returns:
+        What became of them.
+
+    Raises:
+        NotTaken: Mixpanel or the sink did not take all; it is safe to send the file once more.
+    """
+    outcome = Replay()
+    gatherer = Gatherer(pipeline, pipeline.settings.patience or _PATIENCE)
+    kept = SharedSink(again)
+    room = asyncio.Semaphore(_MOST_OPEN)
+    failures: list[NotTaken] = []
+
+    async def send(reject: Reject, record: bytes) -> None:
+        try:
+            refused = await gatherer.take(reject.source, _records(reject, record, pipeline), record)
+            if refused:
+                await kept.keep(refused)
+        except NotTaken as error:
+            failures.append(error)
+        finally:
+            gatherer.open -= 1
+            room.release()
+
+    async with asyncio.TaskGroup() as sending:
+        for number, (reject, record) in enumerate(_read(name, chunks, seen, outcome), 1):
+            await room.acquire()
+            gatherer.open += 1
+            sending.create_task(send(reject, record))
+            if number % 1_000 == 0:
+                tell(number)
+                await asyncio.sleep(0)
+            if failures:
+                break
+    outcome.report = gatherer.new_report()
+    if failures:
+        raise failures[0]
+    return outcome
+
+
+def _read(name: str, chunks: Iterable[bytes], seen: set[bytes], outcome: Replay) -> Iterator[tuple[Reject, bytes]]:
+    """The rejects of a file, each once, and the record that each carries."""
+    line = 0
+    try:
+        for line, _, text in Content(chunks).records():
+            if not text.strip():
+                continue
+            try:
+                reject = msgspec.json.decode(text, type=Reject)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                outcome.unreadable.append(f"{name}, line {line}: this is no reject: {error}")
+                continue
+            if not reject.event:
+                outcome.unreadable.append(
+                    f"{name}, line {line}: it stands for the rest of {reject.source}, which could not be read: "
+                    "mend that object and write it to the bucket again"
+                )
+                continue
+            key = hashlib.sha256(f"{reject.source}\n{reject.offset}\n{reject.event}".encode()).digest()[:16]
+            if key in seen:
+                outcome.repeated += 1
+                continue
+            seen.add(key)
+            yield reject, reject.record()
+    except Unreadable as error:
+        outcome.unreadable.append(f"{name}, after line {line}: {error}")
+
+
+def _records(reject: Reject, record: bytes, pipeline: Pipeline) -> Iterator[Record]:
+    """The records of a reject, at the place that it names, so that they are refused there again if they are.
+
+    An object is refused record by record; a message that cannot be read is refused whole, and may hold several.
+    """
+    if reject.source.startswith("gs://"):
+        yield reject.line, reject.offset, record
+        return
+    for line, offset, one in records_of_message(record, pipeline.settings.buffer_bytes):
+        yield reject.line + line - 1, reject.offset + offset, one
