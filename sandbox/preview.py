@@ -1,7 +1,7 @@
 """What would become of some records, without importing them: by the transform, the importer, and Mixpanel's rules.
 
-Each preview runs in a process of its own (`sandbox.previewing`), so that the transform and the importer are always those
-on disk, and a transform that fails, hangs or prints does no harm.
+Each preview runs in a process of its own (`sandbox.previewing`), so that the transform and the importer are always
+those on disk, and a transform that fails, hangs or prints does no harm.
 """
 
 from __future__ import annotations

@@ -576,7 +576,7 @@ $("held").addEventListener("click", release);
 
 $("address").textContent = location.origin;
 const named = tabs.find((tab) => `#${tab.getAttribute("aria-controls")}` === location.hash);
-if (named) choose(named);
+choose(named ?? tabs[0]);
 setInterval(draw, 1000);
 draw();
 listen();
