@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 import requests
@@ -44,11 +44,11 @@ class Bucket:
     def put(
         self,
         name: str,
-        data: bytes,
+        data: bytes | BinaryIO,
         content_type: str = "application/octet-stream",
         content_encoding: str | None = None,
     ) -> str:
-        """Writes an object, which fires an event.
+        """Writes an object, which fires an event. Large ones are best given as an open file.
 
         Returns:
             Its generation.
@@ -57,7 +57,7 @@ class Bucket:
         if content_encoding:
             query["contentEncoding"] = content_encoding
         address = f"{self.url}/upload/storage/v1/b/{quote(self.name)}/o"
-        answer = requests.post(address, params=query, data=data, headers={"Content-Type": content_type}, timeout=60)
+        answer = requests.post(address, params=query, data=data, headers={"Content-Type": content_type}, timeout=600)
         answer.raise_for_status()
         return str(answer.json()["generation"])
 
