@@ -19,7 +19,7 @@ POST takes JSON unless said otherwise:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from itertools import islice
 from typing import Any
 
@@ -36,6 +36,8 @@ from sandbox.preview import MOST_BYTES, PreviewError, preview
 from sandbox.state import Sandbox
 from sandbox.store import Store
 
+Handler = Callable[[Request], Awaitable[Response]]
+
 MOST = 10_000
 """Rows that one request may ask for."""
 MOST_UPLOADED = 200_000_000
@@ -49,9 +51,20 @@ def routes(sandbox: Sandbox) -> list[Route]:
     writing = (api.reset, api.log, api.upload, api.preview)
     return [
         *(Route(f"/sandbox/{each.__name__}", each) for each in reading),
-        *(Route(f"/sandbox/{each.__name__}", each, methods=["POST"]) for each in writing),
-        Route("/sandbox/faults", api.change_faults, methods=["POST"]),
+        *(Route(f"/sandbox/{each.__name__}", _not_for_strangers(each), methods=["POST"]) for each in writing),
+        Route("/sandbox/faults", _not_for_strangers(api.change_faults), methods=["POST"]),
     ]
+
+
+def _not_for_strangers(respond: Handler) -> Handler:
+    """Refuses what a page from elsewhere makes its reader's browser ask (the header Sec-Fetch-Site tells)."""
+
+    async def guarded(request: Request) -> Response:
+        if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+            return _error(403, "This is not for pages from elsewhere.")
+        return await respond(request)
+
+    return guarded
 
 
 class _Api:

@@ -193,7 +193,9 @@ class Feed:
         return told
 
     def _counts(self) -> dict[str, Any]:
-        return {**self._store.summary(), "refused": self._store.rejected, "rejected": self._sandbox.rejected}
+        store = self._store
+        told = {"refused": store.rejected, "rejected": self._sandbox.rejected, "tells_sources": store.tells_sources}
+        return {**store.summary(), **told}
 
     def _if_changed(self, name: str, value: dict[str, Any]) -> dict[str, Any] | None:
         if self._told.get(name) == value:

@@ -78,7 +78,10 @@ class Second(Struct):
 
 
 class Store:
-    """Takes events and remembers requests. The counts are exact; all else is bounded, and the oldest is forgotten."""
+    """Takes events and remembers requests. The counts are exact; all else is bounded, and the oldest is forgotten.
+
+    `tells_sources` says whether any request named the source of its events.
+    """
 
     def __init__(self) -> None:
         self.known = Known()
@@ -87,6 +90,7 @@ class Store:
         self.batches: deque[Batch] = deque()
         self.history: deque[Second] = deque(maxlen=HISTORY)
         self.begun = self.finished = self.batches_taken = self.rejected = 0
+        self.tells_sources = False
         self._kept_events = self._kept_bytes = 0
         self._received = self._duplicates = self._bytes = self._wire_bytes = 0
         self._answers: Counter[str] = Counter()
@@ -119,6 +123,7 @@ class Store:
         self.requests.append(request)
         self.rejects.extend(rejects)
         self.finished += 1
+        self.tells_sources = self.tells_sources or bool(request.source)
         self.rejected += request.rejected
         self._received += request.rejected
         self._bytes += request.bytes

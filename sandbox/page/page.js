@@ -212,7 +212,7 @@ function showRejects(rejects) {
 }
 
 function showRequests(requests) {
-  prepend($("request-rows"), requests.filter((request) => !request.source || includes(request.source, "source")).map(requestRow));
+  prepend($("request-rows"), requests.filter((request) => !counts.tells_sources || includes(request.source, "source")).map(requestRow));
 }
 
 let typing;
@@ -226,7 +226,8 @@ $("filters").addEventListener("submit", (event) => event.preventDefault());
 
 function listen() {
   feed?.close();
-  feed = new EventSource(`sandbox/stream?${new URLSearchParams(wanted())}`);
+  const { source, ...others } = wanted();
+  feed = new EventSource(`sandbox/stream?${new URLSearchParams(counts.tells_sources ? { ...others, source } : others)}`);
   feed.onmessage = ({ data }) => tell(JSON.parse(data));
   feed.onerror = () => setState("Not connected: trying again", "bad");
 }
@@ -261,6 +262,10 @@ function tell(news) {
   if (news.sources?.length || news.start) showSources();
   for (const second of news.history ?? []) known.seconds.set(second[0], second);
   if (news.counts) showCounts();
+  if (counts.tells_sources !== before.tells_sources) {
+    showFilters();
+    if (counts.tells_sources && wanted().source) listen();
+  }
   if (news.faults) showFaults(news.faults);
   draw();
 }
@@ -283,7 +288,8 @@ function start(news) {
 }
 
 function showSampling(shown, arrived, whole_) {
-  const filtered = Object.values(wanted()).some(Boolean);
+  const { event, user, source } = wanted();
+  const filtered = event || user || (source && counts.tells_sources);
   $("sampled").textContent = filtered ? "Only what matches; when events come in faster than one can read, a sample."
     : !whole_ && arrived > shown ? `A sample: ${whole(shown)} of the last ${whole(arrived)}. The counts are exact.` : "";
 }
@@ -334,7 +340,7 @@ function draw() {
 }
 
 function nice(n) {
-  if (n <= 2) return 2;
+  if (n <= 10) return Math.max(2, Math.ceil(n / 2) * 2);
   const power = 10 ** Math.floor(Math.log10(n));
   return [1, 1.6, 2, 3, 4, 5, 6, 8, 10].find((step) => step * power >= n) * power;
 }
@@ -542,11 +548,18 @@ function choose(tab, focus) {
     each.tabIndex = chosen ? 0 : -1;
     $(each.getAttribute("aria-controls")).hidden = !chosen;
   }
-  for (const field of $("filters").querySelectorAll("[data-for]")) field.hidden = !field.dataset.for.includes(tab.id.slice(4));
-  $("filters").hidden = tab.id === "tab-preview";
+  showFilters();
   $("held").classList.toggle("elsewhere", tab.id !== "tab-events");
   if (focus) tab.focus();
-  history.replaceState(null, "", `#${tab.getAttribute("aria-controls")}`);
+  history.replaceState(null, "", tab === tabs[0] ? location.pathname : `#show-${tab.getAttribute("aria-controls")}`);
+}
+
+// Only what can be told of the rows: requests need not say where their events are from.
+function showFilters() {
+  const tab = tabs.find((each) => each.getAttribute("aria-selected") === "true").getAttribute("aria-controls");
+  for (const field of $("filters").querySelectorAll("[data-for]")) field.hidden = !field.dataset.for.includes(tab);
+  if (!counts.tells_sources && (tab === "events" || tab === "batches")) $("source-filter").hidden = true;
+  $("filters").hidden = [...$("filters").querySelectorAll("[data-for]")].every((field) => field.hidden);
 }
 
 for (const tab of tabs) tab.addEventListener("click", () => choose(tab));
@@ -575,7 +588,7 @@ $("pause").addEventListener("click", () => {
 $("held").addEventListener("click", release);
 
 $("address").textContent = location.origin;
-const named = tabs.find((tab) => `#${tab.getAttribute("aria-controls")}` === location.hash);
+const named = tabs.find((tab) => `#show-${tab.getAttribute("aria-controls")}` === location.hash);
 choose(named ?? tabs[0]);
 setInterval(draw, 1000);
 draw();

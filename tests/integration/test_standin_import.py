@@ -319,6 +319,34 @@ def test_a_reset_forgets_everything(standin: Standin) -> None:
     assert post(standin, lines(event(1))).json()["num_records_imported"] == 1
 
 
+def test_pages_from_elsewhere_may_not_turn_its_switches(standin: Standin) -> None:
+    address = f"{standin.url}/sandbox/faults"
+    refused = requests.post(address, json={"429": 1}, headers={"Sec-Fetch-Site": "cross-site"}, timeout=10)
+    assert refused.status_code == 403
+    assert requests.post(address, json={"429": 0}, headers={"Sec-Fetch-Site": "same-origin"}, timeout=10).ok
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "said"),
+    [
+        ("upload?name=a.jsonl", b"{}", 409, "There is no bucket here: start with --bucket-url."),
+        ("preview", b"no JSON", 400, 'A preview takes {"text": …}.'),
+        ("preview", b" " * 5_000_001, 413, "A preview takes at most 5,000,000 bytes."),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(
+    standin: Standin, path: str, body: bytes, status: int, said: str
+) -> None:
+    answer = requests.post(f"{standin.url}/sandbox/{path}", data=body, timeout=10)
+    assert (answer.status_code, answer.json()["error"]) == (status, said)
+
+
+def test_a_request_may_say_where_its_events_are_from(standin: Standin) -> None:
+    post(standin, lines(event(1)), NDJSON | {"X-Import-Source": "gs://events/%C3%BC.jsonl%231"})
+    (found,) = requests.get(f"{standin.url}/sandbox/events?source=Ü.jsonl", timeout=10).json()
+    assert found["source"] == "gs://events/ü.jsonl#1"
+
+
 def test_counting_only_still_unpacks_and_counts() -> None:
     with processes.service("sandbox.mixpanel", "--port", "0", "--count-only") as service:
         standin = Standin(service.url)
