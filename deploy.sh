@@ -79,7 +79,7 @@ FILES_MEMORY=512Mi
 # this number, and because each open request costs memory. Ten such instances carry the 30,000 events a second of the limit.
 MESSAGES_INSTANCES=10
 MESSAGES_CONCURRENCY=500
-MESSAGES_TIMEOUT=60
+MESSAGES_TIMEOUT=90  # a request to Mixpanel may hang for 60, and a batch is tried again for 10
 MESSAGES_MEMORY=512Mi
 
 # A push refused because every instance was busy counts as a delivery. So: as many deliveries as Pub/Sub allows, as far
@@ -89,8 +89,8 @@ DELIVERY_ATTEMPTS=100
 MIN_RETRY_DELAY=10s
 MAX_RETRY_DELAY=600s
 RETENTION=7d
-FILES_ACK_DEADLINE=600  # longer than the function may run, or one object would be delivered twice at once
-MESSAGES_ACK_DEADLINE=90
+FILES_ACK_DEADLINE=600  # longer than the function may take, or the same would be delivered twice at once
+MESSAGES_ACK_DEADLINE=120
 DEAD_LETTER_RETENTION=31d
 
 # What the person who deploys must be allowed to do, and the role that allows it.
@@ -529,7 +529,7 @@ may_call() {
 
 # A topic alone keeps nothing, and a subscription nobody reads is deleted after a month: hence one that never expires.
 make_dead_letters() {
-  local keep=(--message-retention-duration="$DEAD_LETTER_RETENTION" --expiration-period=never)
+  local keep=(--ack-deadline="$MESSAGES_ACK_DEADLINE" --message-retention-duration="$DEAD_LETTER_RETENTION" --expiration-period=never)
   there pubsub topics describe "$1" >/dev/null || run pubsub topics create "$1"
   if there pubsub subscriptions describe "$1" >/dev/null; then
     run pubsub subscriptions update "$1" "${keep[@]}"

@@ -120,7 +120,7 @@ def test_undelivered_events_and_messages_are_kept_as_dead_letters(deployed: Stan
     }
     assert subscriptions["mixpanel-messages"] == redelivery | {
         "topic": "my-topic",
-        "--ack-deadline": "90",
+        "--ack-deadline": "120",
         "--dead-letter-topic": "mixpanel-messages-dead-letters",
         "--push-endpoint": url,
         "--push-auth-token-audience": url,
@@ -129,6 +129,7 @@ def test_undelivered_events_and_messages_are_kept_as_dead_letters(deployed: Stan
     for name in "mixpanel-files-dead-letters", "mixpanel-messages-dead-letters":
         assert subscriptions[name] == {
             "topic": name,
+            "--ack-deadline": "120",
             "--message-retention-duration": "31d",
             "--expiration-period": "never",
         }
