@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Generic, TypeVar
 
 from isal import igzip_lib
@@ -19,21 +21,19 @@ class Batch(Generic[Place]):
 
     Attributes:
         events: each one line of JSON, as `event.prepare` returns it.
-        places: for the event of the same index, whatever its source needs to find it again.
+        places: whatever the source needs to find an event again; one for each `add`, and for each `extend`.
         size: bytes of the request's body before compression: the events and a line break after each.
     """
 
-    __slots__ = ("_max_bytes", "_max_events", "events", "places", "size")
+    __slots__ = ("_firsts", "_max_bytes", "_max_events", "events", "places", "size")
 
     def __init__(self, max_events: int, max_bytes: int) -> None:
         self._max_events = max_events
         self._max_bytes = max_bytes
+        self._firsts: list[int] = []  # for each place, the index of the first event that came from there
         self.events: list[bytes] = []
         self.places: list[Place] = []
         self.size = 0
-
-    def __len__(self) -> int:
-        return len(self.events)
 
     def add(self, event: bytes, place: Place) -> bool:
         """Takes the event in, if there is room.
@@ -45,10 +45,36 @@ class Batch(Generic[Place]):
         size = self.size + len(event) + 1
         if self.events and (size > self._max_bytes or len(self.events) >= self._max_events):
             return False
-        self.events.append(event)
+        self._firsts.append(len(self.events))
         self.places.append(place)
+        self.events.append(event)
         self.size = size
         return True
+
+    def extend(self, events: list[bytes], place: Place) -> int:
+        """Takes events in that follow each other at one place, as far as there is room.
+
+        Returns:
+            How many were taken. If not all were, the batch is full: send it and put the rest in the next one.
+            An empty batch takes one event at least.
+        """
+        some = events[: self._max_events - len(self.events)]
+        size = sum(map(len, some)) + len(some)
+        if self.size + size > self._max_bytes:
+            ends = list(accumulate(len(event) + 1 for event in some))
+            some = some[: bisect_right(ends, self._max_bytes - self.size) or not self.events]
+            size = sum(map(len, some)) + len(some)
+        if some:
+            self._firsts.append(len(self.events))
+            self.places.append(place)
+            self.events += some
+            self.size += size
+        return len(some)
+
+    def place(self, index: int) -> tuple[Place, int]:
+        """The place that an event came from, and how many events of the same place go before it."""
+        nth = bisect_right(self._firsts, index) - 1
+        return self.places[nth], index - self._firsts[nth]
 
     def pack(self) -> Packed:
         """Packs the events, which the batch lets go of; the places stay."""

@@ -10,7 +10,9 @@ import codecs
 import hashlib
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import filterfalse
 from typing import Annotated, Any
 
 import msgspec
@@ -45,11 +47,24 @@ class _Event(Struct, gc=False):
     properties: _Properties
 
 
+class _CompleteProperties(_Properties, gc=False):
+    insert_id: Annotated[str, Meta(min_length=1)] = field(name="$insert_id")
+
+
+class _CompleteEvent(_Event, gc=False):
+    properties: _CompleteProperties
+
+
 _decode = msgspec.json.Decoder(_Event).decode
+_decode_complete = msgspec.json.Decoder(_CompleteEvent).decode
 _decode_parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _PROPERTIES_OPEN = re.compile(rb'"properties"\s*:\s*\{')
 _EMPTY_OBJECT = re.compile(rb"\s*\}")
 _BLANK = b" \t\r\n"
+
+
+_exhaust = deque[object](maxlen=0).extend
+"""Runs an iterator to its end and keeps nothing of it."""
 
 
 def prepare(record: bytes, transform: Transform | None = None) -> Sequence[bytes]:
@@ -71,6 +86,20 @@ def prepare(record: bytes, transform: Transform | None = None) -> Sequence[bytes
         return (_complete(record, record),) if transform is None else _transformed(record, transform)
     except RecursionError:
         raise Invalid("is nested too deeply") from None
+
+
+def are_complete(records: Sequence[bytes]) -> bool:
+    """Whether all of these can be sent as they are: `prepare` would return each of them unchanged.
+
+    This is what most records of most files are. The loops run within the interpreter's own functions, a third faster
+    than in Python; where it says no, `prepare` finds out which record is at fault, and mends or refuses it.
+    """
+    try:
+        _exhaust(map(_decode_complete, records))
+        _exhaust(map(bytes.decode, filterfalse(bytes.isascii, records)))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return max(map(len, records), default=0) < MAX_EVENT_BYTES and not any(b"\r" in record for record in records)
 
 
 def is_blank(record: bytes) -> bool:

@@ -7,6 +7,7 @@ here holds more than a chunk and a record, however large the object, its lines, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 
 import msgspec
@@ -18,6 +19,29 @@ from importer.event import MAX_EVENT_BYTES
 
 Record = tuple[int, int, bytes]
 """The line a record starts on (the first is 1), the bytes of uncompressed content before it, and the record itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some records that follow each other, each on its own line: cut together to be checked together.
+
+    Attributes:
+        records: without their line breaks.
+        line: the line of the first.
+        offset: bytes of uncompressed content before the first.
+    """
+
+    records: list[bytes]
+    line: int
+    offset: int
+
+    def __iter__(self) -> Iterator[Record]:
+        line, offset = self.line, self.offset
+        for record in self.records:
+            yield line, offset, record
+            line += 1
+            offset += len(record) + 1
+
 
 CHUNK_BYTES = 1 << 18
 """How much content is worked on at a time: also what a gzip bomb can make us hold."""
@@ -94,8 +118,8 @@ class Content:
         """The mark before the record that starts there."""
         return Mark(offset, line, self._in_array, self._compressed)
 
-    def records(self) -> Iterator[Record]:
-        """Reads the records, in order.
+    def blocks(self) -> Iterator[Block]:
+        """Reads the records, in order, some at a time.
 
         Blank lines come as records too (they are cheaper to tell apart later). Of a record too long to be an event
         comes a part that is too long as well.
@@ -103,12 +127,15 @@ class Content:
         Raises:
             Unreadable: the content breaks off, is damaged, or is more than `most`.
         """
-        cut = elements if self._in_array else lines
-        return _told(cut(self._chunks, self._start))
+        return _cut(self._chunks, self.mark(1, self._start), opened=False)
 
-    def records_from(self, mark: Mark) -> Iterator[Record]:
-        """Reads the records after a mark, passing over those before it. See `records`."""
-        return records_after(mark, skipped(self._chunks, mark.offset - self._start))
+    def blocks_from(self, mark: Mark) -> Iterator[Block]:
+        """Reads the records after a mark, passing over those before it. See `blocks`."""
+        return blocks_after(mark, skipped(self._chunks, mark.offset - self._start))
+
+    def records(self) -> Iterator[Record]:
+        """Reads the records one by one. See `blocks`."""
+        return chain.from_iterable(self.blocks())
 
 
 def records_of_message(data: bytes, most: int) -> Iterator[Record]:
@@ -132,11 +159,9 @@ def records_of_message(data: bytes, most: int) -> Iterator[Record]:
     yield from Content(pieces, most).records()
 
 
-def records_after(mark: Mark, chunks: Iterable[bytes]) -> Iterator[Record]:
-    """Reads the records after a mark; the first of `chunks` starts there, uncompressed. See `Content.records`."""
-    if mark.in_array:
-        return _told(elements(chunks, mark.offset, mark.line, opened=True))
-    return lines(chunks, mark.offset, mark.line)
+def blocks_after(mark: Mark, chunks: Iterable[bytes]) -> Iterator[Block]:
+    """Reads the records after a mark; the first of `chunks` starts there, uncompressed. See `Content.blocks`."""
+    return _cut(chunks, mark, opened=True)
 
 
 def skipped(chunks: Iterable[bytes], count: int) -> Iterator[bytes]:
@@ -147,33 +172,37 @@ def skipped(chunks: Iterable[bytes], count: int) -> Iterator[bytes]:
         count = max(count - len(chunk), 0)
 
 
-def lines(chunks: Iterable[bytes], offset: int = 0, line: int = 1) -> Iterator[Record]:
+def lines(chunks: Iterable[bytes], offset: int = 0, line: int = 1) -> Iterator[Block]:
     """Cuts newline-delimited JSON into its lines; the first byte is at `offset`, on line `line`."""
     tail, left_out = b"", 0
     for chunk in chunks:
-        whole = (tail + chunk).split(b"\n")
-        tail = whole.pop()
-        if left_out and whole:
-            yield line, offset, whole[0]
+        records = (tail + chunk).split(b"\n")
+        tail = records.pop()
+        if left_out and records:
+            long = records.pop(0)
+            yield Block([long], line, offset)
             line += 1
-            offset += len(whole.pop(0)) + left_out + 1
+            offset += len(long) + left_out + 1
             left_out = 0
-        for record in whole:
-            yield line, offset, record
-            line += 1
-            offset += len(record) + 1
+        if records:
+            yield Block(records, line, offset)
+            line += len(records)
+            offset += sum(map(len, records)) + len(records)
         if len(tail) > MAX_EVENT_BYTES:
             # Too long to be an event: what is beyond the limit is let go until the line ends. Its length still counts.
             left_out += len(tail) - MAX_EVENT_BYTES
             tail = tail[:MAX_EVENT_BYTES]
     if tail:
-        yield line, offset, tail
+        yield Block([tail], line, offset)
 
 
-def _told(found: Iterator[Record]) -> Iterator[Record]:
-    """The records, and what broke the array as what it means here."""
+def _cut(chunks: Iterable[bytes], mark: Mark, *, opened: bool) -> Iterator[Block]:
+    if not mark.in_array:
+        yield from lines(chunks, mark.offset, mark.line)
+        return
     try:
-        yield from found
+        for line, offset, record in elements(chunks, mark.offset, mark.line, opened=opened):
+            yield Block([record], line, offset)
     except BrokenArray as error:
         raise Unreadable(str(error)) from None
 

@@ -26,6 +26,12 @@ from importer.report import Report
 
 _GROUPS = 4
 
+_AT_A_TIME = 1_000
+"""Records of one source that are read before others get their turn."""
+
+_MOST_REJECTS = 1_000
+"""Records of one source that are refused one by one; with one more, it is refused as a whole from there on."""
+
 
 class _Ticket:
     """One source's records on their way: settled when `unsettled` comes down to nothing."""
@@ -92,9 +98,15 @@ class Gatherer:
 
         Raises:
             NotTaken: Mixpanel did not take all of them; the source is to be handed back.
+            Exception: whatever `records` raises; the same. What was read before is on its way all the same.
         """
         ticket = _Ticket(source, self._loop.create_future())
-        self._read(ticket, records, whole)
+        try:
+            await self._read(ticket, records, whole)
+        except BaseException as error:
+            ticket.failed = error
+            self._count(ticket)
+            raise
         ticket.settle()
         await ticket.done
         self._count(ticket)
@@ -113,17 +125,21 @@ class Gatherer:
         report, self.report = self.report, Report()
         return report
 
-    def _read(self, ticket: _Ticket, records: Iterable[Record], whole: bytes) -> None:
+    async def _read(self, ticket: _Ticket, records: Iterable[Record], whole: bytes) -> None:
         transform = self._pipeline.transform
         batch_was = None
         line = offset = 0
         try:
-            for line, offset, record in records:
+            for number, (line, offset, record) in enumerate(records, 1):
+                if number % _AT_A_TIME == 0:
+                    await asyncio.sleep(0)
                 try:
                     events = prepare(record, transform)
                 except Invalid as invalid:
                     if is_blank(record):
                         continue
+                    if len(ticket.rejects) >= _MOST_REJECTS:
+                        raise Unreadable(f"more than {_MOST_REJECTS} records of it cannot be imported") from None
                     ticket.rejects.append(refused_record(ticket.source, line, offset, record, invalid))
                     events = ()
                 else:
@@ -192,8 +208,9 @@ class Gatherer:
         else:
             delivery = ended.result()
             self.report.add_outcome(delivery.outcome)
-            for (ticket, line, offset, record), refusal, event in delivery.refused:
-                ticket.rejects.append(refused_event(ticket.source, line, offset, record, event, refusal))
+            for one in delivery.refused:
+                ticket, line, offset, record = one.place
+                ticket.rejects.append(refused_event(ticket.source, line, offset, record, one.event, one.refusal))
         for place in places:
             place[0].settle()
         self._consider()

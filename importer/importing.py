@@ -16,8 +16,8 @@ from typing import NoReturn
 
 from importer.batch import Batch
 from importer.checkpoint import Checkpoint, Checkpoints, Counts
-from importer.event import Invalid, is_blank, prepare
-from importer.formats import Mark, Record, Unreadable
+from importer.event import Invalid, are_complete, is_blank, prepare
+from importer.formats import Block, Mark, Unreadable
 from importer.mixpanel import NotTaken, Outcome
 from importer.pipeline import Pipeline
 from importer.rejects import Reject, RejectSink, refused_event, refused_record, refused_rest
@@ -102,7 +102,7 @@ class _TimeUp(Exception):
 def run(
     pipeline: Pipeline,
     source: str,
-    records: Iterable[Record],
+    blocks: Iterable[Block],
     rejects: RejectSink,
     limits: Limits,
     report: Report | None = None,
@@ -113,7 +113,7 @@ def run(
     Args:
         pipeline: the process's; several runs may share it.
         source: what rejects say they came from.
-        records: in order; see `formats.Content`.
+        blocks: the records, in order; see `formats.Content.blocks`.
         rejects: where refused records go.
         limits: how long it may take.
         report: counts to go on from, when the records before a checkpoint are left out.
@@ -126,7 +126,7 @@ def run(
         HandedBack: Mixpanel did not take all of them, the source failed, the rejects could not be kept, or the time
             was up. All before the last checkpoint is settled.
     """
-    return _Run(pipeline, source, rejects, limits, report or Report(), progress).all(records)
+    return _Run(pipeline, source, rejects, limits, report or Report(), progress).all(blocks)
 
 
 class _Run:
@@ -150,12 +150,14 @@ class _Run:
         self._clock = pipeline.clock
         self._started = self._saved_at = self._clock()
         self._seconds_before = report.seconds
+        self._span = _Span(pipeline.new_batch())
+        self._last = 0, 0  # the line and offset of the record read last
         self._unbooked: deque[tuple[Future[_Settled], _End]] = deque()
         self._settled: tuple[int, int, Counts] | None = None  # where all before is booked, and its counts
 
-    def all(self, records: Iterable[Record]) -> Report:
+    def all(self, blocks: Iterable[Block]) -> Report:
         try:
-            self._read(records)
+            self._read(blocks)
             while self._unbooked:
                 self._book()
             self._rejects.confirm()
@@ -165,45 +167,63 @@ class _Run:
             self._tell_time()
         return self._report
 
-    def _read(self, records: Iterable[Record]) -> None:
-        """Reads to the end, sending as batches fill. This loop is the hot path: one turn a record."""
-        report, transform = self._report, self._pipeline.transform
-        span = self._new_span()
-        line = offset = 0
+    def _read(self, blocks: Iterable[Block]) -> None:
+        """Reads to the end, sending as batches fill. Most blocks need no change; a block that does goes by records."""
+        may_be_complete = self._pipeline.transform is None
         try:
-            for line, offset, record in records:
-                try:
-                    events = prepare(record, transform)
-                except Invalid as invalid:
-                    if is_blank(record):
-                        self._check_time()
-                        continue
-                    span.rejects.append(refused_record(self._source, line, offset, record, invalid))
-                    events = ()
+            for block in blocks:
+                if may_be_complete and are_complete(block.records):
+                    self._add_all(block)
                 else:
-                    span.dropped += not events
-                report.read += len(events) or 1
-                report.bytes += len(record)
-                place = (line, offset, record if transform else None)
-                for event in events:
-                    if not span.batch.add(event, place):
-                        self._send(span, (line, offset))
-                        span = self._new_span()
-                        span.batch.add(event, place)
-                if len(span.rejects) + span.dropped >= _MOST_SETTLED_HERE:
-                    self._send(span, (line, offset))
-                    span = self._new_span()
+                    for line, offset, record in block:
+                        self._add(line, offset, record)
         except Unreadable as error:
-            report.unreadable = str(error)
-            report.read += 1
-            span.rejects.append(refused_rest(self._source, line, offset, b"", str(error)))
-        self._send(span, None)
+            self._report.unreadable = str(error)
+            self._report.read += 1
+            line, offset = self._last
+            self._span.rejects.append(refused_rest(self._source, line, offset, b"", str(error)))
+        self._send(None)
 
-    def _new_span(self) -> _Span:
-        return _Span(self._pipeline.new_batch())
+    def _add_all(self, block: Block) -> None:
+        """Puts records that are complete events in batches."""
+        line, offset, records = block.line, block.offset, block.records
+        size = sum(map(len, records))
+        self._report.read += len(records)
+        self._report.bytes += size
+        self._last = line + len(records) - 1, offset + size + len(records) - 1 - len(records[-1])
+        while (taken := self._span.batch.extend(records, (line, offset, None))) < len(records):
+            line += taken
+            offset += sum(map(len, records[:taken])) + taken
+            records = records[taken:]
+            self._send((line, offset))
 
-    def _send(self, span: _Span, end: _End) -> None:
-        """Sends a span, and books those that are settled, in the order of the source."""
+    def _add(self, line: int, offset: int, record: bytes) -> None:
+        """Puts what becomes of one record in batches, or among the rejects."""
+        self._last = line, offset
+        if len(self._span.rejects) + self._span.dropped >= _MOST_SETTLED_HERE:
+            self._send((line, offset))
+        transform = self._pipeline.transform
+        try:
+            events = prepare(record, transform)
+        except Invalid as invalid:
+            if is_blank(record):
+                self._check_time()
+                return
+            self._span.rejects.append(refused_record(self._source, line, offset, record, invalid))
+            events = ()
+        else:
+            self._span.dropped += not events
+        self._report.read += len(events) or 1
+        self._report.bytes += len(record)
+        place = (line, offset, record if transform else None)
+        for event in events:
+            if not self._span.batch.add(event, place):
+                self._send((line, offset))
+                self._span.batch.add(event, place)
+
+    def _send(self, end: _End) -> None:
+        """Sends the span, begins another, and books those that are settled, in the order of the source."""
+        span, self._span = self._span, _Span(self._pipeline.new_batch())
         future = self._pipeline.sender.submit(span.batch.size, lambda: self._deliver(span))
         self._unbooked.append((future, end))
         while self._unbooked and (self._unbooked[0][0].done() or len(self._unbooked) > _MOST_UNBOOKED):
@@ -219,10 +239,12 @@ class _Run:
     def _deliver(self, span: _Span) -> _Settled:
         deadline = min(self._clock() + self._limits.patience, self._limits.deadline)
         delivery = self._pipeline.deliver(span.batch, deadline)
-        refused = [
-            refused_event(self._source, line, offset, record, event, refusal)
-            for (line, offset, record), refusal, event in delivery.refused
-        ]
+        refused = []
+        for one in delivery.refused:
+            line, offset, record = one.place
+            line += len(one.before)
+            offset += sum(map(len, one.before)) + len(one.before)
+            refused.append(refused_event(self._source, line, offset, record, one.event, one.refusal))
         rejects = sorted(span.rejects + refused, key=lambda r: r.offset) if refused else span.rejects
         return _Settled(delivery.outcome, rejects, span.dropped)
 

@@ -18,11 +18,28 @@ P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True)
+class Refused(Generic[Place]):
+    """One event that Mixpanel refused.
+
+    Attributes:
+        place: the place it came from.
+        before: the events of the same place that go before it.
+        event: as it was sent.
+        refusal: Mixpanel's reason.
+    """
+
+    place: Place
+    before: list[bytes]
+    event: bytes
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery(Generic[Place]):
-    """What became of a batch: the outcome, and for each event Mixpanel refused its place, the refusal, and itself."""
+    """What became of a batch: the outcome, and the events that Mixpanel refused."""
 
     outcome: Outcome
-    refused: list[tuple[Place, Refusal, bytes]]
+    refused: list[Refused[Place]]
 
 
 class Pipeline:
@@ -60,7 +77,11 @@ class Pipeline:
         if not outcome.refused:
             return Delivery(outcome, [])
         events = packed.events()
-        return Delivery(outcome, [(batch.places[one.index], one, events[one.index]) for one in outcome.refused])
+        refused = []
+        for one in outcome.refused:
+            place, nth = batch.place(one.index)
+            refused.append(Refused(place, events[one.index - nth : one.index], events[one.index], one))
+        return Delivery(outcome, refused)
 
     def close(self) -> None:
         """Lets what is on its way settle, and closes the connections."""

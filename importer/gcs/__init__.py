@@ -12,7 +12,7 @@ from google.cloud import storage
 
 from importer import log
 from importer.checkpoint import Checkpoint
-from importer.formats import Content, Mark, Record, records_after, skipped
+from importer.formats import Block, Content, Mark, blocks_after, skipped
 from importer.gcs.checkpoints import BucketCheckpoints
 from importer.gcs.download import Download, Gone, Object, ReadTo
 from importer.importing import HandedBack, Limits, Progress, run
@@ -110,7 +110,7 @@ class BucketSource:
         report = run(
             self._pipeline,
             download.source,
-            reading.records(),
+            reading.blocks(),
             self._rejects(download.source),
             self._limits(started),
             found[0].counts.report() if found else None,
@@ -158,14 +158,14 @@ class _Reading:
         self._chunks = download.chunks(self._read)
         self._content: Content | None = None
 
-    def records(self) -> Iterator[Record]:
-        """See `formats.Content.records`."""
+    def blocks(self) -> Iterator[Block]:
+        """See `formats.Content.blocks`."""
         mark = self._mark
         if mark is not None and not mark.compressed:
-            yield from records_after(mark, skipped(self._chunks, mark.offset - self._read.offset))
+            yield from blocks_after(mark, skipped(self._chunks, mark.offset - self._read.offset))
             return
         self._content = Content(self._chunks)
-        yield from self._content.records() if mark is None else self._content.records_from(mark)
+        yield from self._content.blocks() if mark is None else self._content.blocks_from(mark)
 
     def mark(self, line: int, offset: int) -> Mark:
         """The mark before the record that starts there."""
