@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from types import FrameType
 
 from starlette.requests import ClientDisconnect, Request
@@ -16,11 +17,11 @@ from starlette.responses import PlainTextResponse, Response
 
 from importer import log
 from importer.confirming import SharedSink
-from importer.formats import records_of_message
+from importer.formats import Record, records_of_message
 from importer.gathering import Gatherer
 from importer.mixpanel import NotTaken
 from importer.pipeline import Pipeline
-from importer.push import MAX_PUSH_BYTES, Message, NoPush, message
+from importer.push import MAX_PUSH_BYTES, Message, NoPush, head, message
 from importer.rejects import Reject, RejectLog
 from importer.settings import Settings
 from importer.sinks import sinks
@@ -28,6 +29,13 @@ from importer.sinks import sinks
 _PATIENCE = 10.0
 _RETRY_AFTER = "10"
 _REPORT_EVERY = 30.0
+_MOST_NAMED = 10
+"""Subscriptions named in one summary."""
+
+_RECORD_BYTES = 250
+"""What an event takes of memory beyond its text."""
+
+_DONE = Response(status_code=204)
 
 
 class PushSource:
@@ -47,10 +55,10 @@ class PushSource:
         make_sink = sinks(settings.rejects)
         self._log_whole = RejectLog(most=None, characters=None, severity="ERROR")
         self._kept = SharedSink(make_sink("messages")) if make_sink else None
-        self._room = settings.buffer_bytes
+        self._room = _Room(settings.buffer_bytes)
         self._most_uncompressed = settings.buffer_bytes // 2
         self._failure: BaseException | None = None
-        self._interval = _Interval(clock())
+        self._interval = _Interval()
         self._ending = False
         _before_sigterm(self._end)
 
@@ -73,32 +81,30 @@ class PushSource:
         return answer
 
     async def _answer(self, request: Request) -> Response:
-        held = 0
+        share = _Share(self._room)
         try:
-            held = _announced(request)
-            if held > self._room:
-                return _later(429, "too many messages are waiting")
-            self._room -= held
-            return await self._import(message(await _body(request), request.headers))
+            return await self._import(await _message(request, share), share)
         except NoPush as error:
             self._log.warning(f"This is no push of Pub/Sub's: {error}.", kind="no push", reason=str(error))
             return PlainTextResponse(f"This is no push of Pub/Sub's: {error}.\n", 400)
+        except _NoRoom:
+            return _later(429, "too many messages are waiting")
         except ClientDisconnect:
             return _later(503, "the request broke off")
         finally:
-            self._room += held
+            share.give_back()
 
-    async def _import(self, pushed: Message) -> Response:
+    async def _import(self, pushed: Message, share: _Share) -> Response:
         self._note(pushed)
+        records = _counted(records_of_message(pushed.data, self._most_uncompressed), share)
+        whole = pushed.data or pushed.attributes
         try:
-            rejects = await self._gatherer.take(
-                pushed.source, records_of_message(pushed.data, self._most_uncompressed), pushed.data
-            )
+            rejects = await self._gatherer.take(pushed.source, records, whole)
             await self._keep(rejects)
         except NotTaken as error:
             self._tell_once(error)
             return _later(503, str(error))
-        return Response(status_code=204)
+        return _DONE
 
     async def _keep(self, rejects: list[Reject]) -> None:
         """Makes the rejects safe. Where no place is set for them, the log is it: each is written there whole."""
@@ -116,21 +122,23 @@ class PushSource:
 
     def _note(self, pushed: Message) -> None:
         interval = self._interval
-        interval.subscriptions.add(pushed.subscription)
-        if pushed.published:
-            interval.oldest = min(interval.oldest, pushed.published)
         if interval.timer is None:
+            interval.started = self._clock()
             interval.timer = self._loop.call_later(_REPORT_EVERY, self._summarize)
+        if len(interval.subscriptions) < _MOST_NAMED:
+            interval.subscriptions.add(pushed.subscription)
+        if pushed.published and not "" < interval.oldest <= pushed.published:
+            interval.oldest = pushed.published
 
     def _summarize(self) -> None:
         """The one line for all the messages of an interval."""
-        interval, self._interval = self._interval, _Interval(self._clock())
+        interval, self._interval = self._interval, _Interval()
         if interval.timer is None:
             return
         interval.timer.cancel()
         report = self._gatherer.new_report()
         report.seconds = self._clock() - interval.started
-        report.oldest_event_age_seconds = max(time.time() - interval.oldest, 0.0)
+        report.oldest_event_age_seconds = _age(interval.oldest)
         source = ", ".join(sorted(filter(None, interval.subscriptions))) or "push"
         tell = self._log.warning if report.rejected or report.handed_back else self._log.info
         tell(
@@ -151,13 +159,52 @@ class PushSource:
 
 
 class _Interval:
-    """What is known of the messages since the last summary. The time is only running once there is one."""
+    """What is known of the messages since the last summary. It begins with the first of them."""
 
-    def __init__(self, started: float) -> None:
-        self.started = started
+    def __init__(self) -> None:
+        self.started = 0.0
         self.subscriptions: set[str] = set()
-        self.oldest = float("inf")
+        self.oldest = ""  # the text of a time in UTC; such texts are in the order of their times
         self.timer: asyncio.TimerHandle | None = None
+
+
+class _NoRoom(Exception):
+    """The memory for messages that wait is used up."""
+
+
+class _Room:
+    """The memory for messages that wait: `size` bytes, of which `used` are."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.used = 0
+
+
+class _Share:
+    """What one message takes of the room. While it is the only one it may take more, so that none is too large ever."""
+
+    __slots__ = ("_room", "held")
+
+    def __init__(self, room: _Room) -> None:
+        self._room = room
+        self.held = 0
+
+    def take(self, size: int) -> None:
+        """Takes `size` bytes more.
+
+        Raises:
+            _NoRoom: others have the memory.
+        """
+        room = self._room
+        if room.used + size > room.size and room.used > self.held:
+            raise _NoRoom
+        room.used += size
+        self.held += size
+
+    def give_back(self) -> None:
+        """Gives back all of it."""
+        self._room.used -= self.held
+        self.held = 0
 
 
 def _before_sigterm(do: Callable[[], None]) -> None:
@@ -172,27 +219,49 @@ def _before_sigterm(do: Callable[[], None]) -> None:
     signal.signal(signal.SIGTERM, on_sigterm)
 
 
-def _announced(request: Request) -> int:
-    """The length of a request's body, as its header has it; 0 where it has none.
+async def _message(request: Request, share: _Share) -> Message:
+    """Reads a push, its memory taken from `share` beforehand.
 
     Raises:
-        NoPush: it is more than a push can be.
+        NoPush: it is none.
+        _NoRoom: there is no memory for it.
+        ClientDisconnect: it broke off.
     """
-    length = request.headers.get("content-length", "")
-    size = int(length) if length.isdigit() else 0
-    if size > MAX_PUSH_BYTES:
-        raise NoPush(f"a body of {size} bytes is more than a push can have")
-    return size
-
-
-async def _body(request: Request) -> bytes:
-    parts, size = [], 0
-    async for part in request.stream():
+    if request.method != "POST":
+        raise NoPush(f"a push is a POST and not a {request.method}")
+    told = head(request.scope["headers"])
+    share.take(told.length or 0)
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        received = await request.receive()
+        if received["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part = received.get("body", b"")
+        more = received.get("more_body", False)
         size += len(part)
         if size > MAX_PUSH_BYTES:
             raise NoPush(f"a body of more than {MAX_PUSH_BYTES} bytes is more than a push can have")
+        if told.length is None:
+            share.take(len(part))
         parts.append(part)
-    return b"".join(parts)
+    return message(parts[0] if len(parts) == 1 else b"".join(parts), told)
+
+
+def _counted(records: Iterable[Record], share: _Share) -> Iterator[Record]:
+    """The records, the memory for each taken from `share`: a small message can decompress to very many."""
+    for record in records:
+        share.take(len(record[2]) + _RECORD_BYTES)
+        yield record
+
+
+def _age(time_as_text: str) -> float:
+    """Seconds since then; 0 where that is no time."""
+    try:
+        then = datetime.fromisoformat(time_as_text)
+        return max((datetime.now(UTC) - then.replace(tzinfo=then.tzinfo or UTC)).total_seconds(), 0.0)
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _later(status: int, reason: str) -> Response:
