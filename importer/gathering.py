@@ -26,8 +26,8 @@ from importer.report import Report
 
 _GROUPS = 4
 
-_AT_A_TIME = 1_000
-"""Records of one source that are read before others get their turn."""
+_AT_A_TIME = 2_000
+"""Records of one source that are read before others get their turn: a batch full, so that no part of one leaves."""
 
 _MOST_REJECTS = 1_000
 """Records of one source that are refused one by one; with one more, it is refused as a whole from there on."""
@@ -130,8 +130,8 @@ class Gatherer:
         batch_was = None
         line = offset = 0
         try:
-            for number, (line, offset, record) in enumerate(records, 1):
-                if number % _AT_A_TIME == 0:
+            for number, (line, offset, record) in enumerate(records):
+                if number and number % _AT_A_TIME == 0:
                     await asyncio.sleep(0)
                 try:
                     events = prepare(record, transform)
