@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ import msgspec
 from importer import log
 from importer.mixpanel import NotTaken
 from importer.pipeline import Pipeline
-from importer.rejects import Reject, RejectSink
+from importer.rejects import NotKept, Reject, RejectSink
 from importer.replay import Replay, replay
 from importer.settings import Settings, SettingsError, from_environment
 from importer.sinks import sinks
@@ -183,16 +183,17 @@ class _FileSink:
         if self._file is not None:
             self._file.close()
 
-    def add(self, reject: Reject) -> None:
-        if self._file is None:
-            self._file = self._path.open("ab")
-            print(f"What is refused again is written to {self._path}.", file=sys.stderr)
-        self._file.write(msgspec.json.encode(reject) + b"\n")
-
-    def confirm(self) -> None:
-        if self._file is not None:
+    def keep(self, rejects: Sequence[Reject]) -> None:
+        """See `rejects.RejectSink`."""
+        try:
+            if self._file is None:
+                self._file = self._path.open("ab")
+                print(f"What is refused again is written to {self._path}.", file=sys.stderr)
+            self._file.writelines(msgspec.json.encode(one) + b"\n" for one in rejects)
             self._file.flush()
             os.fsync(self._file.fileno())
+        except OSError as error:
+            raise NotKept(f"{self._path}: {error.strerror}") from error
 
 
 if __name__ == "__main__":

@@ -48,3 +48,10 @@ class Checkpoints(Protocol):
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Keeps it, in the place of the one before. If that fails, the log says so and the one before still holds."""
+
+    def forget(self) -> None:
+        """Takes it away, so that the next delivery starts at the beginning.
+
+        Raises:
+            Exception: it could not be taken away.
+        """

@@ -1,4 +1,4 @@
-"""Rejects of many small sources, such as messages: they share a sink, and each waits until its own are safe."""
+"""Rejects of many small sources, such as messages: they are kept together, and each source waits until its own are."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Sequence
 
 from importer.mixpanel import NotTaken
-from importer.rejects import Reject, RejectSink
+from importer.rejects import NotKept, Reject, RejectLog, RejectSink
 
 _EVERY = 0.5
+_LOGGED_PER_ROUND = 20
 
 
 class SharedSink:
-    """Confirms a sink at intervals, for all whose rejects came in since. Belongs to one event loop.
+    """Keeps, at intervals, all the rejects that came in since; the first of them are logged. Belongs to one event loop.
 
     Args:
         sink: where the rejects go.
@@ -22,27 +23,27 @@ class SharedSink:
     def __init__(self, sink: RejectSink, every: float = _EVERY) -> None:
         self._sink = sink
         self._every = every
-        self._confirming: asyncio.Task[None] | None = None
+        self._waiting: list[Reject] = []
+        self._round: asyncio.Task[None] | None = None
 
     async def keep(self, rejects: Sequence[Reject]) -> None:
         """Returns when the rejects are safe.
 
         Raises:
-            NotTaken: they could not be kept; their source is to be handed back.
+            NotTaken: they are not, and are held no longer; their source is to be handed back.
         """
+        self._waiting += rejects
+        if self._round is None:
+            self._round = asyncio.create_task(self._keep_all())
         try:
-            await asyncio.to_thread(self._add, rejects)
-            if self._confirming is None:
-                self._confirming = asyncio.create_task(self._confirm())
-            await asyncio.shield(self._confirming)
-        except Exception as error:
-            raise NotTaken(f"the rejects could not be kept: {type(error).__name__}: {error}") from error
+            await asyncio.shield(self._round)
+        except NotKept as error:
+            raise NotTaken(f"the rejects could not be kept: {error}") from error
 
-    def _add(self, rejects: Sequence[Reject]) -> None:
-        for one in rejects:
-            self._sink.add(one)
-
-    async def _confirm(self) -> None:
+    async def _keep_all(self) -> None:
         await asyncio.sleep(self._every)
-        self._confirming = None  # what comes from now on may miss this round: it waits for the next
-        await asyncio.to_thread(self._sink.confirm)
+        rejects, self._waiting, self._round = self._waiting, [], None
+        log = RejectLog(most=_LOGGED_PER_ROUND)
+        for one in rejects:
+            log.add(one)
+        await asyncio.to_thread(self._sink.keep, rejects)

@@ -20,12 +20,19 @@ from importer.event import Invalid, are_complete, is_blank, prepare
 from importer.formats import Block, Mark, Unreadable
 from importer.mixpanel import NotTaken, Outcome
 from importer.pipeline import Pipeline
-from importer.rejects import Reject, RejectSink, refused_event, refused_record, refused_rest
+from importer.rejects import NotKept, Reject, RejectLog, RejectSink, refused_event, refused_record, refused_rest
 from importer.report import Report
 
 _MOST_UNBOOKED = 64
+_MOST_UNBOOKED_BYTES = 64_000_000
+"""Spans, and bytes of their events and rejects, that wait for the span before them; what is on its way counts."""
+
 _MOST_SETTLED_HERE = 2000
-"""Rejects and drops in a span, at most: what a file of nothing else makes us hold."""
+_MOST_REJECTED_BYTES = 4_000_000
+"""Rejects and drops in a span, and bytes of the rejects: what a file of nothing else makes us hold."""
+
+_KEPT_BYTES = 8_000_000
+"""Rejects held, in bytes, before they are kept even if no checkpoint is due."""
 
 _Place = tuple[int, int, bytes | None]
 """The line and offset of a record, and the record where a transform made something else of it."""
@@ -33,6 +40,14 @@ _Place = tuple[int, int, bytes | None]
 
 _End = tuple[int, int] | None
 """The line and offset of the record after a span; None for the last span of a source."""
+
+
+class Corrupted(Exception):
+    """What was read is not what is stored: nothing of it can be trusted, and it is to be read from the beginning."""
+
+
+class Gone(Exception):
+    """The source has been overwritten or deleted since it was announced: what of it was not read never will be."""
 
 
 class HandedBack(Exception):
@@ -53,7 +68,22 @@ class _Span:
 
     batch: Batch[_Place]
     rejects: list[Reject] = field(default_factory=list)
+    rejected_bytes: int = 0
     dropped: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes held, before compression."""
+        return self.batch.size + self.rejected_bytes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it holds as much of what is settled here as it may."""
+        return len(self.rejects) + self.dropped >= _MOST_SETTLED_HERE or self.rejected_bytes >= _MOST_REJECTED_BYTES
+
+    def refuse(self, reject: Reject) -> None:
+        self.rejects.append(reject)
+        self.rejected_bytes += len(reject.event)
 
 
 @dataclass(slots=True)
@@ -103,7 +133,7 @@ def run(
     pipeline: Pipeline,
     source: str,
     blocks: Iterable[Block],
-    rejects: RejectSink,
+    rejects: RejectSink | None,
     limits: Limits,
     report: Report | None = None,
     progress: Progress | None = None,
@@ -114,13 +144,13 @@ def run(
         pipeline: the process's; several runs may share it.
         source: what rejects say they came from.
         blocks: the records, in order; see `formats.Content.blocks`.
-        rejects: where refused records go.
+        rejects: where refused records go; the first of them are logged as well. None is the log alone.
         limits: how long it may take.
         report: counts to go on from, when the records before a checkpoint are left out.
         progress: where checkpoints go; none are saved without it.
 
     Returns:
-        The report. Every record read was imported, dropped, or is a confirmed reject.
+        The report. Every record read was imported, dropped, or is a reject that is kept.
 
     Raises:
         HandedBack: Mixpanel did not take all of them, the source failed, the rejects could not be kept, or the time
@@ -136,14 +166,15 @@ class _Run:
         self,
         pipeline: Pipeline,
         source: str,
-        rejects: RejectSink,
+        rejects: RejectSink | None,
         limits: Limits,
         report: Report,
         progress: Progress | None,
     ) -> None:
         self._pipeline = pipeline
         self._source = source
-        self._rejects = rejects
+        self._sink = rejects
+        self._log = RejectLog()
         self._limits = limits
         self._report = report
         self._progress = progress
@@ -152,7 +183,10 @@ class _Run:
         self._seconds_before = report.seconds
         self._span = _Span(pipeline.new_batch())
         self._last = 0, 0  # the line and offset of the record read last
-        self._unbooked: deque[tuple[Future[_Settled], _End]] = deque()
+        self._unbooked: deque[tuple[Future[_Settled], int, _End]] = deque()
+        self._unbooked_bytes = 0
+        self._unkept: list[Reject] = []
+        self._unkept_bytes = 0
         self._settled: tuple[int, int, Counts] | None = None  # where all before is booked, and its counts
 
     def all(self, blocks: Iterable[Block]) -> Report:
@@ -160,7 +194,7 @@ class _Run:
             self._read(blocks)
             while self._unbooked:
                 self._book()
-            self._rejects.confirm()
+            self._keep()
         except Exception as error:
             self._give_up(error)
         finally:
@@ -181,7 +215,7 @@ class _Run:
             self._report.unreadable = str(error)
             self._report.read += 1
             line, offset = self._last
-            self._span.rejects.append(refused_rest(self._source, line, offset, b"", str(error)))
+            self._span.refuse(refused_rest(self._source, line, offset, b"", str(error)))
         self._send(None)
 
     def _add_all(self, block: Block) -> None:
@@ -200,7 +234,7 @@ class _Run:
     def _add(self, line: int, offset: int, record: bytes) -> None:
         """Puts what becomes of one record in batches, or among the rejects."""
         self._last = line, offset
-        if len(self._span.rejects) + self._span.dropped >= _MOST_SETTLED_HERE:
+        if self._span.is_full:
             self._send((line, offset))
         transform = self._pipeline.transform
         try:
@@ -209,7 +243,7 @@ class _Run:
             if is_blank(record):
                 self._check_time()
                 return
-            self._span.rejects.append(refused_record(self._source, line, offset, record, invalid))
+            self._span.refuse(refused_record(self._source, line, offset, record, invalid))
             events = ()
         else:
             self._span.dropped += not events
@@ -224,13 +258,20 @@ class _Run:
     def _send(self, end: _End) -> None:
         """Sends the span, begins another, and books those that are settled, in the order of the source."""
         span, self._span = self._span, _Span(self._pipeline.new_batch())
-        future = self._pipeline.sender.submit(span.batch.size, lambda: self._deliver(span))
-        self._unbooked.append((future, end))
-        while self._unbooked and (self._unbooked[0][0].done() or len(self._unbooked) > _MOST_UNBOOKED):
+        size = span.size
+        future = self._pipeline.sender.submit(size, lambda: self._deliver(span))
+        self._unbooked.append((future, size, end))
+        self._unbooked_bytes += size
+        while self._unbooked and (self._unbooked[0][0].done() or self._is_too_much_unbooked()):
             self._book()
         if self._progress and self._clock() - self._saved_at > self._progress.every:
             self._save()
         self._check_time()
+
+    def _is_too_much_unbooked(self) -> bool:
+        return len(self._unbooked) > _MOST_UNBOOKED or (
+            len(self._unbooked) > 1 and self._unbooked_bytes > _MOST_UNBOOKED_BYTES
+        )
 
     def _check_time(self) -> None:
         if self._clock() > self._limits.stop_at:
@@ -250,45 +291,72 @@ class _Run:
 
     def _book(self) -> None:
         """Waits for the span that comes first in the source, and counts it."""
-        future, end = self._unbooked.popleft()
+        future, size, end = self._unbooked.popleft()
+        self._unbooked_bytes -= size
         settled = future.result()
         self._report.add_outcome(settled.outcome)
         self._report.dropped += settled.dropped
         for one in settled.rejects:
-            self._rejects.add(one)
             self._report.add_reject(one)
+            self._log.add(one)
+            if self._sink:
+                self._unkept.append(one)
+                self._unkept_bytes += len(one.event)
         if end is not None:
             self._tell_time()
             self._settled = (*end, Counts.of(self._report, end[1]))
+        if self._unkept_bytes > _KEPT_BYTES:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Makes the rejects booked so far safe."""
+        if self._sink and self._unkept:
+            self._sink.keep(self._unkept)
+            self._unkept, self._unkept_bytes = [], 0
 
     def _save(self) -> None:
         """Saves how far the source got, once the rejects up to there are safe."""
         if self._progress is None or self._settled is None:
             return
-        self._rejects.confirm()
+        self._keep()
         line, offset, counts = self._settled
         self._progress.checkpoints.save(Checkpoint(self._progress.mark(line, offset), counts))
         self._saved_at = self._clock()
 
     def _give_up(self, error: Exception) -> NoReturn:
         """Lets what is on its way come to its end, saves how far that is, and hands the rest back."""
-        told = isinstance(error, NotTaken | _TimeUp)
-        reason = str(error) if told else f"{type(error).__name__}: {error}"
+        reason = _told(error)
         try:
-            if not isinstance(error, NotTaken):
+            if not isinstance(error, NotTaken | NotKept):
                 while self._unbooked:
                     self._book()
-            self._save()
+            if isinstance(error, Corrupted):
+                self._forget()
+            elif isinstance(error, Gone):
+                self._keep()
+            elif not isinstance(error, NotKept):
+                self._save()
         except Exception as another:
-            reason = f"{reason}; and then {type(another).__name__}: {another}"
+            reason = f"{reason}; and then {_told(another)}"
         self._count_the_rest()
         raise HandedBack(reason, self._report) from error
 
+    def _forget(self) -> None:
+        if self._progress:
+            self._progress.checkpoints.forget()
+
     def _count_the_rest(self) -> None:
         """What was imported beyond the place that the next delivery goes on from counts as imported all the same."""
-        for future, _ in self._unbooked:
-            with contextlib.suppress(NotTaken):
+        for future, *_ in self._unbooked:
+            with contextlib.suppress(Exception):
                 self._report.add_outcome(future.result().outcome)
 
     def _tell_time(self) -> None:
         self._report.seconds = self._seconds_before + self._clock() - self._started
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, NotKept):
+        return f"the rejects could not be kept: {error}"
+    is_plain = isinstance(error, NotTaken | _TimeUp | Corrupted | Gone)
+    return str(error) if is_plain else f"{type(error).__name__}: {error}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
@@ -67,22 +68,23 @@ def refused_rest(source: str, line: int, offset: int, rest: bytes, reason: str) 
     return refused_record(source, line + 1, offset, rest, invalid)
 
 
+class NotKept(Exception):
+    """The rejects could not be made safe, and the text says why. The work is to be handed back to its trigger."""
+
+
 class RejectSink(Protocol):
-    """Where rejects go. `add` and `confirm` may be called from different threads."""
+    """Where rejects go. It holds nothing: what it did not confirm is still the caller's."""
 
-    def add(self, reject: Reject) -> None:
-        """Takes one reject. It may not be safe yet; see `confirm`."""
-
-    def confirm(self) -> None:
-        """Returns once every reject added so far is safe. Only then may its record leave our care.
+    def keep(self, rejects: Sequence[Reject]) -> None:
+        """Returns once all of them are safe. Only then may their records leave our care.
 
         Raises:
-            Exception: they could not be made safe; the work is to be handed back to the trigger.
+            NotKept: not all of them are. Keeping them again is harmless, `replay` sends each once.
         """
 
 
 class RejectLog:
-    """The log as the place for rejects: one line for each.
+    """Rejects in the log: one line for each.
 
     Args:
         most: lines for one source; more are counted, and not written. None is no limit.
@@ -123,24 +125,6 @@ class RejectLog:
                 kind="rejects capped",
                 source=reject.source,
             )
-
-    def confirm(self) -> None:
-        """What was logged is safe already."""
-
-
-class Both:
-    """Two sinks as one: the log, say, and a bucket."""
-
-    def __init__(self, first: RejectSink, second: RejectSink) -> None:
-        self._sinks = first, second
-
-    def add(self, reject: Reject) -> None:
-        for sink in self._sinks:
-            sink.add(reject)
-
-    def confirm(self) -> None:
-        for sink in self._sinks:
-            sink.confirm()
 
 
 def _reject(

@@ -1,15 +1,14 @@
 """Where rejects are kept, beyond the log: a bucket or a topic, as `IMPORT_REJECTS` names it.
 
-To add a kind of place: a class with `add` and `confirm` (see `rejects.RejectSink`), and a line in `_KINDS`.
+To add a kind of place: a class with `keep` (see `rejects.RejectSink`), and a line in `_KINDS`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import wait
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -17,16 +16,15 @@ from urllib.parse import quote
 import msgspec
 from isal import igzip_lib
 
-from importer.rejects import Both, Reject, RejectLog, RejectSink
+from importer.rejects import NotKept, Reject, RejectSink
 
 if TYPE_CHECKING:
     from google.cloud import storage
     from google.cloud.pubsub_v1 import PublisherClient
 
 _PART_BYTES = 8_000_000
-"""Rejects held before they are written, in bytes; more of them make another object."""
+"""Rejects in one object, in bytes before compression; more of them make another."""
 
-_MOST_UNCONFIRMED = 1_000
 _ATTRIBUTE_BYTES = 1_024
 """The longest value of an attribute: https://cloud.google.com/pubsub/quotas#resource_limits"""
 
@@ -40,18 +38,17 @@ MakeSink = Callable[[str], RejectSink]
 
 
 def sinks(place: str | None) -> MakeSink | None:
-    """What makes the sinks that keep rejects in `place` (`IMPORT_REJECTS`) and log the first of them; None for none.
+    """What makes the sinks that keep rejects in `place` (`IMPORT_REJECTS`); None where there is no place.
 
     The clients of Google's that it takes are imported here, when the setting asks for them.
     """
     if place is None:
         return None
-    make = next(make for start, make in _KINDS.items() if place.startswith(start))(place)
-    return lambda source: Both(RejectLog(), make(source))
+    return next(make for start, make in _KINDS.items() if place.startswith(start))(place)
 
 
 class BucketSink:
-    """Keeps rejects in a bucket, as gzipped lines of JSON: one object for each `confirm`, and for each 8 MB between.
+    """Keeps rejects in a bucket, as gzipped lines of JSON: each `keep` writes one object, or more if there is much.
 
     The objects of one source lie in one folder, named after it, and sort by the time they were written.
     """
@@ -59,31 +56,23 @@ class BucketSink:
     def __init__(self, bucket: storage.Bucket, folder: str) -> None:
         self._bucket = bucket
         self._folder = folder
-        self._lock = threading.Lock()
-        self._lines: list[bytes] = []
-        self._held = 0
 
-    def add(self, reject: Reject) -> None:
-        line = msgspec.json.encode(reject)
-        with self._lock:
-            self._lines.append(line)
-            self._held += len(line)
-            is_full = self._held >= _PART_BYTES
-        if is_full:
-            self.confirm()
+    def keep(self, rejects: Sequence[Reject]) -> None:
+        """See `rejects.RejectSink`."""
+        for part in parts(map(msgspec.json.encode, rejects), _PART_BYTES):
+            self._write(part)
 
-    def confirm(self) -> None:
-        with self._lock:
-            lines, self._lines, self._held = self._lines, [], 0
-        if not lines:
-            return
+    def _write(self, lines: list[bytes]) -> None:
         from google.cloud.storage.retry import DEFAULT_RETRY  # noqa: PLC0415
 
         blob = self._bucket.blob(f"{self._folder}/{_stamp()}.jsonl.gz")
         content = igzip_lib.compress(b"\n".join(lines) + b"\n", 1, igzip_lib.COMP_GZIP)
         # The name is used once, so writing it again is safe.
         retry = DEFAULT_RETRY.with_timeout(_SECONDS)
-        blob.upload_from_string(content, content_type="application/gzip", retry=retry)
+        try:
+            blob.upload_from_string(content, content_type="application/gzip", retry=retry)
+        except Exception as error:
+            raise NotKept(f"{type(error).__name__}: {error}") from error
 
 
 class TopicSink:
@@ -92,31 +81,60 @@ class TopicSink:
     def __init__(self, publisher: PublisherClient, topic: str) -> None:
         self._publisher = publisher
         self._topic = topic
-        self._lock = threading.Lock()
-        self._unconfirmed: list[Future[str]] = []
 
-    def add(self, reject: Reject) -> None:
-        attributes = {
-            "source": reject.source,
-            "line": str(reject.line),
-            "offset": str(reject.offset),
-            "reason": reject.reason,
-            "field": reject.field or "",
-            "insert_id": reject.insert_id or "",
-        }
-        cut = {name: value.encode()[:_ATTRIBUTE_BYTES].decode(errors="ignore") for name, value in attributes.items()}
-        future = self._publisher.publish(self._topic, msgspec.json.encode(reject), **cut)
-        with self._lock:
-            self._unconfirmed.append(future)
-            is_full = len(self._unconfirmed) >= _MOST_UNCONFIRMED
-        if is_full:
-            self.confirm()
+    def keep(self, rejects: Sequence[Reject]) -> None:
+        """See `rejects.RejectSink`."""
+        try:
+            futures = [
+                self._publisher.publish(self._topic, msgspec.json.encode(reject), **_attributes(reject))
+                for reject in rejects
+            ]
+            if wait(futures, timeout=_SECONDS).not_done:
+                raise NotKept(f"{self._topic} did not take them within {_SECONDS:g} s")
+            for future in futures:
+                future.result()
+        except NotKept:
+            raise
+        except Exception as error:
+            raise NotKept(f"{type(error).__name__}: {error}") from error
 
-    def confirm(self) -> None:
-        with self._lock:
-            futures, self._unconfirmed = self._unconfirmed, []
-        for future in futures:
-            future.result(timeout=_SECONDS)
+
+def parts(lines: Iterator[bytes], most: int) -> Iterator[list[bytes]]:
+    """Cuts lines into parts of `most` bytes at most, in order. A line that is longer makes a part of its own."""
+    part: list[bytes] = []
+    size = 0
+    for line in lines:
+        if part and size + len(line) > most:
+            yield part
+            part, size = [], 0
+        part.append(line)
+        size += len(line)
+    if part:
+        yield part
+
+
+def folder_of(source: str) -> str:
+    """The name of a source as part of an object's name: itself, where it has no letters that an object may not have.
+
+    No two sources have the same.
+    """
+    name, at, generation = source.removeprefix("gs://").rpartition("#")
+    folder = quote(f"{name}/{generation}" if at else generation, safe="/!$&'()*+,;=:@ ~").replace("../", "%2E%2E/")
+    if len(folder) > _NAME_BYTES // 2:
+        return f"{folder[:200]}~{hashlib.sha256(folder.encode()).hexdigest()[:32]}"
+    return folder
+
+
+def _attributes(reject: Reject) -> dict[str, str]:
+    attributes = {
+        "source": reject.source,
+        "line": str(reject.line),
+        "offset": str(reject.offset),
+        "reason": reject.reason,
+        "field": reject.field or "",
+        "insert_id": reject.insert_id or "",
+    }
+    return {name: value.encode()[:_ATTRIBUTE_BYTES].decode(errors="ignore") for name, value in attributes.items()}
 
 
 def _in_bucket(place: str) -> MakeSink:
@@ -135,15 +153,6 @@ def _on_topic(place: str) -> MakeSink:
 
 
 _KINDS: dict[str, Callable[[str], MakeSink]] = {"gs://": _in_bucket, "projects/": _on_topic}
-
-
-def folder_of(source: str) -> str:
-    """The name of a source as part of an object's name: itself, where it has no letters that an object may not have."""
-    named = source.removeprefix("gs://").replace("#", "/")
-    folder = quote(named, safe="/!$&'()*+,;=:@ ~").replace("../", "%2E%2E/")
-    if len(folder) > _NAME_BYTES // 2:
-        return f"{folder[:200]}~{hashlib.sha256(folder.encode()).hexdigest()[:32]}"
-    return folder
 
 
 def _stamp() -> str:

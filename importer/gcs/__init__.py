@@ -9,21 +9,24 @@ from fnmatch import fnmatchcase
 import msgspec
 from cloudevents.http.event import CloudEvent
 from google.cloud import storage
+from google.cloud.storage.retry import DEFAULT_RETRY
 
 from importer import log
 from importer.checkpoint import Checkpoint
 from importer.formats import Block, Content, Mark, blocks_after, skipped
 from importer.gcs.checkpoints import BucketCheckpoints
-from importer.gcs.download import Download, Gone, Object, ReadTo
-from importer.importing import HandedBack, Limits, Progress, run
+from importer.gcs.download import Access, Download, Object, ReadTo
+from importer.importing import Corrupted, Gone, HandedBack, Limits, Progress, run
 from importer.pipeline import Pipeline
-from importer.rejects import RejectLog
 from importer.report import Report
 from importer.settings import Settings
-from importer.sinks import MakeSink, sinks
+from importer.sinks import sinks
 
 FINALIZED = "google.cloud.storage.object.v1.finalized"
 """The type of the CloudEvent that a newly written object sends."""
+
+_Found = tuple[Checkpoint, ReadTo]
+"""How far an earlier delivery came, and how to go on with the download."""
 
 _PATIENCE = 300.0
 _MARGIN = 0.05
@@ -42,8 +45,8 @@ class BucketSource:
         self._clock = clock
         self._log = log.get()
         self._pipeline = Pipeline(settings, clock)
-        self._storage = storage.Client()
-        self._rejects: MakeSink = sinks(settings.rejects) or (lambda _: RejectLog())
+        self._access = Access(storage.Client(), DEFAULT_RETRY.with_delay(initial=settings.backoff), settings.timeout)
+        self._sinks = sinks(settings.rejects)
 
     def handle(self, event: CloudEvent) -> None:
         """Imports the object that a CloudEvent announces. When this returns, the event is settled.
@@ -62,14 +65,20 @@ class BucketSource:
             self._log.info(f"{name} is passed over: {reason}.", kind="import", source=name, outcome="passed over")
             return
         try:
-            download = Download(self._storage, wanted)
+            download = Download(self._access, wanted)
+            checkpoints = self._checkpoints(download)
+            is_done = checkpoints is not None and checkpoints.is_done()
+            found = checkpoints.load() if checkpoints and not is_done else None
         except Gone as gone:
             self._summarize(name, "gone", Report(), str(gone))
             return
         except Exception as error:
             self._summarize(name, "handed back", Report(), f"{type(error).__name__}: {error}")
             raise
-        self._import(download, started)
+        if is_done:
+            self._summarize(download.source, "passed over", Report(), "it was imported before, as its receipt says")
+        else:
+            self._import(download, checkpoints, found, started)
 
     def _pass_over(self, event_type: str, wanted: Object) -> str | None:
         """Why an object is not for us, if it is not."""
@@ -86,14 +95,15 @@ class BucketSource:
             return "IMPORT_EXCLUDE names it"
         return None
 
-    def _import(self, download: Download, started: float) -> None:
+    def _checkpoints(self, download: Download) -> BucketCheckpoints | None:
         place = self._settings.checkpoints
-        checkpoints = BucketCheckpoints(self._storage, place, download) if place else None
-        if checkpoints and checkpoints.is_done():
-            self._summarize(download.source, "passed over", Report(), "it was imported before, as its receipt says")
-            return
+        return BucketCheckpoints(self._access, place, download) if place else None
+
+    def _import(
+        self, download: Download, checkpoints: BucketCheckpoints | None, found: _Found | None, started: float
+    ) -> None:
         try:
-            report = self._read(download, checkpoints, started)
+            report = self._read(download, checkpoints, found, started)
         except HandedBack as handed_back:
             gone = isinstance(handed_back.__cause__, Gone)
             self._summarize(download.source, "gone" if gone else "handed back", handed_back.report, str(handed_back))
@@ -104,21 +114,27 @@ class BucketSource:
             checkpoints.finish(report.counts())
         self._summarize(download.source, "unreadable" if report.unreadable else "done", report, report.unreadable)
 
-    def _read(self, download: Download, checkpoints: BucketCheckpoints | None, started: float) -> Report:
-        found = checkpoints.load() if checkpoints else None
+    def _read(
+        self, download: Download, checkpoints: BucketCheckpoints | None, found: _Found | None, started: float
+    ) -> Report:
         reading = _Reading(download, found)
         report = run(
             self._pipeline,
             download.source,
             reading.blocks(),
-            self._rejects(download.source),
+            self._sinks(download.source) if self._sinks else None,
             self._limits(started),
             found[0].counts.report() if found else None,
             Progress(checkpoints, reading.mark) if checkpoints else None,
         )
         report.oldest_event_age_seconds = download.age()
         if report.unreadable:
-            reading.drain(report)
+            try:
+                reading.drain()
+            except Exception as error:
+                if checkpoints and isinstance(error, Corrupted):
+                    checkpoints.forget()
+                raise HandedBack(f"{type(error).__name__}: {error}", report) from error
         return report
 
     def _limits(self, started: float) -> Limits:
@@ -137,7 +153,7 @@ class BucketSource:
             f"rejected {report.rejected}, dropped {report.dropped} in {report.seconds:.1f} s"
         )
         tell = self._log.error if outcome in {"handed back", "unreadable"} else self._log.info
-        if outcome == "done" and report.rejected:
+        if report.rejected if outcome == "done" else outcome == "gone" and report.handed_back:
             tell = self._log.warning
         tell(
             f"{message}: {reason}" if reason else message,
@@ -152,7 +168,7 @@ class BucketSource:
 class _Reading:
     """The records of an object, from its beginning or from a checkpoint on."""
 
-    def __init__(self, download: Download, found: tuple[Checkpoint, ReadTo] | None) -> None:
+    def __init__(self, download: Download, found: _Found | None) -> None:
         self._mark: Mark | None = found[0].mark if found else None
         self._read = found[1] if found else ReadTo()
         self._chunks = download.chunks(self._read)
@@ -174,17 +190,15 @@ class _Reading:
         assert self._mark is not None  # noqa: S101 (records are read by the one or by the other)
         return Mark(offset, line, self._mark.in_array, compressed=False)
 
-    def drain(self, report: Report) -> None:
+    def drain(self) -> None:
         """Reads what is left of an object that made no sense, to know whether the download is at fault.
 
         Raises:
-            HandedBack: it is; the next delivery will read it again.
+            Corrupted: it is.
+            Exception: it is not known, since the download failed.
         """
-        try:
-            for _ in self._chunks:
-                pass
-        except Exception as error:
-            raise HandedBack(str(error), report) from error
+        for _ in self._chunks:
+            pass
 
 
 def _matches(name: str, globs: tuple[str, ...]) -> bool:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
-from google.api_core.exceptions import GoogleAPIError, NotFound
+from google.api_core.exceptions import NotFound
 from google.cloud import storage
-from google.cloud.storage.retry import DEFAULT_RETRY
 from msgspec import Struct
 
 from importer import log
 from importer.checkpoint import Checkpoint, Counts
 from importer.formats import Mark
-from importer.gcs.download import Download, ReadTo
+from importer.gcs.download import Access, Download, ReadTo
 from importer.sinks import folder_of
 
 _SECONDS = 30.0
@@ -34,29 +35,31 @@ class BucketCheckpoints:
     """The checkpoint and the receipt of one object.
 
     Args:
-        client: Google's.
+        access: the way to the bucket.
         place: `IMPORT_CHECKPOINTS`, as `gs://bucket/prefix`.
         download: the object.
     """
 
-    def __init__(self, client: storage.Client, place: str, download: Download) -> None:
+    def __init__(self, access: Access, place: str, download: Download) -> None:
         name, _, prefix = place.removeprefix("gs://").partition("/")
-        bucket = client.bucket(name)
+        bucket = access.client.bucket(name)
         folder = f"{prefix.rstrip('/')}/{folder_of(download.source)}"
         self._download = download
         self._checkpoint = bucket.blob(f"{folder}/checkpoint.json")
         self._receipt = bucket.blob(f"{folder}/receipt.json")
         self._log = log.get()
-        self._retry = DEFAULT_RETRY.with_timeout(_SECONDS)
+        self._retry = access.retry.with_timeout(_SECONDS)
+        self._timeout = access.timeout
 
     def is_done(self) -> bool:
         """Whether the object was imported to its end already."""
-        return bool(self._receipt.exists())
+        return bool(self._receipt.exists(timeout=self._timeout, retry=self._retry))
 
     def load(self) -> tuple[Checkpoint, ReadTo] | None:
         """The checkpoint of an earlier delivery and how far it had read, if there is one that can be read."""
         try:
-            kept = msgspec.json.decode(self._checkpoint.download_as_bytes(), type=_Kept)
+            content = self._checkpoint.download_as_bytes(timeout=self._timeout, retry=self._retry)
+            kept = msgspec.json.decode(content, type=_Kept)
         except NotFound:
             return None
         except msgspec.MsgspecError as error:
@@ -74,15 +77,18 @@ class BucketCheckpoints:
         which is safe."""
         self._write(self._receipt, msgspec.json.encode(_Receipt(self._download.source, counts)))
         try:
-            self._checkpoint.delete(retry=self._retry)
-        except NotFound:
-            pass
-        except GoogleAPIError as error:
-            self._tell(f"was not deleted: {error}")
+            self.forget()
+        except Exception as error:
+            self._tell(f"was not deleted: {type(error).__name__}: {error}")
+
+    def forget(self) -> None:
+        """See `checkpoint.Checkpoints`."""
+        with contextlib.suppress(NotFound):
+            self._checkpoint.delete(timeout=self._timeout, retry=self._retry)
 
     def _write(self, blob: storage.Blob, content: bytes) -> None:
         try:
-            blob.upload_from_string(content, content_type="application/json", retry=self._retry)
+            blob.upload_from_string(content, content_type="application/json", timeout=self._timeout, retry=self._retry)
         except Exception as error:  # whatever it is, the import itself need not stop for it
             self._tell(f"was not saved: {type(error).__name__}: {error}")
 

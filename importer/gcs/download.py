@@ -6,18 +6,36 @@ import base64
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import google_crc32c
 from google.api_core.exceptions import NotFound
+from google.api_core.retry import Retry
 from google.cloud import storage
 from msgspec import Struct
 
 from importer.formats import CHUNK_BYTES
+from importer.importing import Corrupted, Gone
 
 _RANGE_BYTES = 4 << 20
 _MOST_CHECKSUMS = 1_024
 """Checksums kept of the last so many chunks (256 MiB of them): more than can be on its way to Mixpanel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The way to the storage service.
+
+    Attributes:
+        client: Google's.
+        retry: what is tried again, and for how long.
+        timeout: seconds that one request may go without an answer, or an answer without going on.
+    """
+
+    client: storage.Client
+    retry: Retry
+    timeout: float
 
 
 class Object(Struct, frozen=True):
@@ -26,14 +44,6 @@ class Object(Struct, frozen=True):
     bucket: str
     name: str
     generation: str | int | None = None
-
-
-class Gone(Exception):
-    """The generation that the event speaks of has been overwritten or deleted since."""
-
-
-class Corrupted(Exception):
-    """What was downloaded is not what is stored."""
 
 
 class ReadTo(Struct, frozen=True):
@@ -54,13 +64,13 @@ class Download:
         Gone: it has been overwritten or deleted.
     """
 
-    def __init__(self, client: storage.Client, wanted: Object) -> None:
+    def __init__(self, access: Access, wanted: Object) -> None:
         generation = int(wanted.generation) if wanted.generation else None
-        self._client = client
-        self._blob = client.bucket(wanted.bucket).blob(wanted.name, generation=generation)
+        self._access = access
+        self._blob = access.client.bucket(wanted.bucket).blob(wanted.name, generation=generation)
         self._read: deque[ReadTo] = deque([ReadTo()], maxlen=_MOST_CHECKSUMS)
         try:
-            self._blob.reload()
+            self._blob.reload(timeout=access.timeout, retry=access.retry)
         except NotFound:
             raise Gone("it has been deleted or overwritten since it was announced") from None
         if generation and self._blob.generation != generation:
@@ -100,26 +110,28 @@ class Download:
     def _ranges(self, offset: int) -> Iterator[bytes]:
         size = self._blob.size or 0
         with ThreadPoolExecutor(1, thread_name_prefix="download") as thread:
-            ahead = thread.submit(self._fetch, offset) if offset < size else None
+            fetch = self._access.retry(self._fetch)
+            ahead = thread.submit(fetch, offset) if offset < size else None
             while ahead is not None:
                 data = ahead.result()
                 offset += _RANGE_BYTES
-                ahead = thread.submit(self._fetch, offset) if offset < size else None
+                ahead = thread.submit(fetch, offset) if offset < size else None
                 yield data
 
     def _fetch(self, start: int) -> bytes:
         try:
             data: bytes = self._blob.download_as_bytes(
-                client=self._client,
                 start=start,
                 end=start + _RANGE_BYTES - 1,
                 raw_download=True,
                 checksum=None,  # Google keeps none of a range; the whole is checked at the end
                 single_shot_download=True,
+                timeout=self._access.timeout,
+                retry=None,
             )
         except NotFound:
             raise Gone("it has been deleted or overwritten while it was read") from None
         expected = min(_RANGE_BYTES, (self._blob.size or 0) - start)
         if len(data) != expected:
-            raise Corrupted(f"{expected} bytes were asked for from byte {start} on, and {len(data)} came")
+            raise ConnectionError(f"{expected} bytes were asked for from byte {start} on, and {len(data)} came")
         return data
