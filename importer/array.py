@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from importer.event import MAX_EVENT_BYTES
 
 _MOST_HELD = 4 * MAX_EVENT_BYTES
-_MOST_IN_VAIN = 32 * MAX_EVENT_BYTES
+_MOST_IN_VAIN = 8 * MAX_EVENT_BYTES
 _SPACE = b" \t\r\n"
 _spaces = re.compile(rb"[ \t\r\n]*+").match
 _first_line = re.compile(rb"[ \t\r\n]*+[^\n]*+").match
@@ -126,7 +126,7 @@ class _Reader:
         at = _end(_spaces(self._text, self._from))
         follows = self._text[at : at + 1]
         if follows not in {b"", b"[", b",", b"{"}:
-            raise BrokenArray(f"something follows the array's end: {self._text[at : at + 24].strip()!r}")
+            raise BrokenArray(f"something follows the array's end on line {self._line_at(at)}")
         self._from = self._seen = at + (follows in {b"[", b","})
         return follows
 
