@@ -99,7 +99,8 @@ def are_complete(records: Sequence[bytes]) -> bool:
         _exhaust(map(bytes.decode, filterfalse(bytes.isascii, records)))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
-    return max(map(len, records), default=0) < MAX_EVENT_BYTES and not any(b"\r" in record for record in records)
+    broken = any(b"\n" in record or b"\r" in record for record in records)
+    return max(map(len, records), default=0) < MAX_EVENT_BYTES and not broken
 
 
 def is_blank(record: bytes) -> bool:
