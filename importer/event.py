@@ -12,7 +12,8 @@ import json
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import filterfalse
+from itertools import filterfalse, repeat
+from operator import contains
 from typing import Annotated, Any
 
 import msgspec
@@ -99,7 +100,7 @@ def are_complete(records: Sequence[bytes]) -> bool:
         _exhaust(map(bytes.decode, filterfalse(bytes.isascii, records)))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
-    broken = any(b"\n" in record or b"\r" in record for record in records)
+    broken = any(map(contains, records, repeat(b"\n"))) or any(map(contains, records, repeat(b"\r")))
     return max(map(len, records), default=0) < MAX_EVENT_BYTES and not broken
 
 
