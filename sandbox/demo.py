@@ -23,6 +23,7 @@ from bench.events import Events
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
 from sandbox.screen import Screen, size
+from sandbox.telling import Teller
 
 SAMPLE = processes.ROOT / "sandbox" / "data" / "sample-events.jsonl"
 GENERATED = Events(count=50_000, bad_share=0.00025, seed=2)
@@ -45,13 +46,15 @@ class Import:
 
 @dataclass(slots=True)
 class FunctionLog:
-    """Gathers the function's log lines, as they come, into what became of each object."""
+    """Gathers the function's log lines, as they come, into what became of each object, and passes them on to `tell`."""
 
+    tell: processes.OnLine
     _finished: queue.SimpleQueue[Import] = field(default_factory=queue.SimpleQueue)
     _rejects: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
 
     def take(self, line: str) -> None:
         """Takes the next line."""
+        self.tell(line)
         try:
             entry = json.loads(line)
         except ValueError:
@@ -84,23 +87,21 @@ class Stage:
 @contextmanager
 def staged(screen: Screen) -> Iterator[Stage]:
     """Starts everything, and stops it when the `with` block is left."""
-    log = FunctionLog()
     with (
         processes.service("sandbox.bucket", "--port", "0", "--bucket", "events") as bucket,
         processes.service("sandbox.mixpanel", "--port", "0", "--bucket-url", bucket.url) as standin,
-        processes.function(
-            "gcs_import",
-            environment={
-                "MIXPANEL_API_URL": standin.url,
-                "MIXPANEL_PROJECT_TOKEN": "demo",
-                "STORAGE_EMULATOR_HOST": bucket.url,
-            },
-            on_line=log.take,
-        ) as function,
+        Teller(standin.url) as tell,
     ):
-        client = Bucket(bucket.url, str(bucket.ready["bucket"]))
-        client.send_events_to(function.url)
-        yield Stage(Standin(standin.url), client, function, log, screen)
+        log = FunctionLog(tell)
+        settings = {
+            "MIXPANEL_API_URL": standin.url,
+            "MIXPANEL_PROJECT_TOKEN": "demo",
+            "STORAGE_EMULATOR_HOST": bucket.url,
+        }
+        with processes.function("gcs_import", environment=settings, on_line=log.take) as function:
+            client = Bucket(bucket.url, str(bucket.ready["bucket"]))
+            client.send_events_to(function.url)
+            yield Stage(Standin(standin.url), client, function, log, screen)
 
 
 # The parts of the demo. Each shows one way in, and raises DemoError where something does not add up.

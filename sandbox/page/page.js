@@ -558,7 +558,8 @@ function choose(tab, focus) {
 function showFilters() {
   const tab = tabs.find((each) => each.getAttribute("aria-selected") === "true").getAttribute("aria-controls");
   for (const field of $("filters").querySelectorAll("[data-for]")) field.hidden = !field.dataset.for.includes(tab);
-  if (!counts.tells_sources && (tab === "events" || tab === "batches")) $("source-filter").hidden = true;
+  if (counts.tells_sources) $("source-hint").hidden = true;
+  else if (!$("source-hint").hidden) $("source-filter").hidden = true;
   $("filters").hidden = [...$("filters").querySelectorAll("[data-for]")].every((field) => field.hidden);
 }
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from sandbox.demo import GENERATED
 from sandbox.processes import ROOT
@@ -61,6 +62,14 @@ class Demo:
         return self.process.returncode
 
 
+def reported_on(view: str) -> list[tuple[str, int]]:
+    """The objects that the live view has a report of, and how many records of each were rejected."""
+    deadline = time.monotonic() + 10
+    while not (found := requests.get(f"{view}/sandbox/sources", timeout=10).json()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return [(source["name"].partition("#")[0], run["rejected"]) for source in found for run in source["runs"][:1]]
+
+
 @contextmanager
 def running(*options: str, **environment: str) -> Iterator[Demo]:
     demo = Demo(*options, **environment)
@@ -96,6 +105,9 @@ def test_kept_running_it_takes_files_of_ones_own_as_it_says_and_ends_at_ctrl_c(t
         subprocess.run(command.replace("my-events.jsonl", str(mine)), shell=True, check=True, capture_output=True)  # noqa: S602
         demo.read_until("gs://events/mine.jsonl")
         demo.read_until("line       2")
+        view = re.search(r"live view +(\S+)/", demo.shown)
+        assert view
+        assert ("gs://events/mine.jsonl", 1) in reported_on(view[1])
         demo.process.send_signal(signal.SIGINT)
         assert demo.ends() == 0
         assert demo.left() == []
