@@ -1,0 +1,64 @@
+"""The import core alone: from a local file to Mixpanel, in a process of its own.
+
+    python -m bench.core FILE [--without-end]
+
+with the importer's settings in the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.child import Counted, measured
+from importer import importing, log
+from importer.formats import CHUNK_BYTES, Content
+from importer.pipeline import Pipeline
+from importer.settings import from_environment
+
+PATIENCE = 300.0
+
+
+def run(pipeline: Pipeline, chunks: Iterator[bytes], source: str) -> Counted:
+    """Imports them all.
+
+    Raises:
+        HandedBack: Mixpanel did not take them.
+    """
+    limits = importing.Limits(PATIENCE)
+    report = importing.run(pipeline, source, Content(chunks).blocks(), None, limits)
+    return Counted(report.read, report.bytes + report.read)
+
+
+def chunks_of(path: Path, *, without_end: bool = False) -> Iterator[bytes]:
+    """A file in the pieces that a download comes in; if asked, from its start again whenever it ends."""
+    with path.open("rb") as file:
+        while True:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+            if not without_end:
+                return
+            file.seek(0)
+
+
+def change_one_property(event: dict[str, object]) -> dict[str, object]:
+    """A transform as most are: one property, changed."""
+    event["properties"]["imported_by"] = "bench"  # type: ignore[index]
+    return event
+
+
+def main() -> None:
+    """Imports the file that the command line names."""
+    settings = from_environment(os.environ)
+    log.configure("ERROR")
+    path = Path(sys.argv[1])
+    chunks = chunks_of(path, without_end="--without-end" in sys.argv)
+    pipeline = Pipeline(settings)
+    measured(lambda: run(pipeline, chunks, path.name))
+    pipeline.close()
+
+
+if __name__ == "__main__":
+    main()
