@@ -1,4 +1,4 @@
-"""What a measured process tells of itself: one line of JSON, a `measuring.Usage`."""
+"""What a measured process tells of itself: one line of JSON on standard error, a `measuring.Usage`."""
 
 from __future__ import annotations
 
@@ -35,4 +35,4 @@ def measured(work: Callable[[], Counted]) -> None:
         requests=counted.requests,
         wire=counted.wire,
     )
-    sys.stdout.write(msgspec.json.encode(usage).decode() + "\n")
+    sys.stderr.write(msgspec.json.encode(usage).decode() + "\n")

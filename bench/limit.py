@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from bench.measuring import OURS, THEIRS, on_core
 from bench.table import table
 from sandbox import processes
 from sandbox.clients import Standin
+
+Summary = Mapping[str, Any]
+"""The stand-in's counts at some time."""
 
 LATENCY = 0.15
 _EVENTS_A_SECOND, _BYTES_A_MINUTE = 30_000, 2_000_000_000
@@ -60,7 +64,8 @@ LIMITS = (
 
 
 class Held(Struct, frozen=True):
-    """What came of `importers` at once under a limit, for `seconds` from the first request on.
+    """What came of `importers` at once under a limit, in `seconds` from the first request on; from a minute later under
+    the limit of a rolling minute.
 
     Attributes:
         used: the share of the limit that was used.
@@ -83,8 +88,7 @@ def measure(seconds: float, tell: Callable[[str], None], names: Sequence[str] = 
         if not limit.name.startswith(tuple(names)):
             continue
         for importers in (1, 4):
-            # A minute that starts with all of the limit unused shows nothing of how it is kept: the next one does.
-            found.append(_hold(limit, importers, seconds + (limit.window if limit.window > 1 else 0)))
+            found.append(_hold(limit, importers, seconds))
             tell(_said(found[-1]))
     return found
 
@@ -113,24 +117,37 @@ def _hold(limit: Limit, importers: int, seconds: float) -> Held:
                 importer = processes.Process(command, name=f"importer of {path.name}", environment=environment)
             running.enter_context(importer)
         importer.wait_until(lambda: standin.summary()["requests"] or None)
-        first, *summaries = _each_second(standin, seconds)
-    last = summaries[-1]
-    taken = [
-        after["received"] - before["received"] for before, after in zip([first, *summaries], summaries, strict=False)
-    ]
+        if limit.window > 1:
+            # A minute that starts with all of the limit unused shows nothing of how it is kept: the next one does.
+            time.sleep(limit.window)
+        summaries = _each_second(standin, seconds)
+    taken = [after["received"] - before["received"] for before, after in pairwise(summaries)]
+    refused, answered = (_grown(summaries, count) for count in (_refused, _answered))
     return Held(
         limit=limit.name,
         importers=importers,
         seconds=seconds,
-        used=limit.used(last["received"], last["received"] * _event_bytes(), seconds),
-        refused=last["answers"].get("429", 0) / max(sum(last["answers"].values()), 1),
+        used=limit.used(sum(taken), sum(taken) * _event_bytes(), seconds),
+        refused=refused / max(answered, 1),
         curve=taken,
     )
 
 
-def _each_second(standin: Standin, seconds: float) -> list[Mapping[str, Any]]:
+def _grown(summaries: Sequence[Summary], count: Callable[[Summary], int]) -> int:
+    return count(summaries[-1]) - count(summaries[0])
+
+
+def _refused(summary: Summary) -> int:
+    return int(summary["answers"].get("429", 0))
+
+
+def _answered(summary: Summary) -> int:
+    return int(sum(summary["answers"].values()))
+
+
+def _each_second(standin: Standin, seconds: float) -> list[Summary]:
     began = time.monotonic()
-    found: list[Mapping[str, Any]] = [standin.summary()]
+    found: list[Summary] = [standin.summary()]
     while len(found) <= seconds:
         time.sleep(max(began + len(found) - time.monotonic(), 0))
         found.append(standin.summary())
