@@ -25,8 +25,8 @@ from requests.utils import get_environ_proxies
 from importer import event as events_
 from importer import log
 from importer.batch import Packed
+from importer.pace import Pace
 from importer.settings import CredentialKind, Credentials, Settings
-from importer.throttle import Throttle
 
 _CONNECT_TIMEOUT = 10.0
 _LONGEST_WAIT = 60.0
@@ -127,7 +127,7 @@ class Client:
         self._backoff = settings.backoff
         self._timeout = settings.timeout
         self._session = _session(settings.concurrency)
-        self._throttle = Throttle(settings.concurrency, clock)
+        self._pace = Pace(settings.backoff / 10, clock)
         self._proxies = get_environ_proxies(settings.api_url)
         # Prepared once: that is half of the work that a request makes here.
         self._request = _request(_import_url(settings.api_url, settings.credentials), settings.credentials)
@@ -208,14 +208,14 @@ class Client:
 
     def _deliver(self, part: Packed, deadline: float, outcome: Outcome) -> _Answer:
         """Posts events in one request until there is an answer that settles them, or the deadline comes."""
-        tries = 0
+        tries, sent_at = 0, 0.0
 
         def again(error: Exception) -> float | bool:
             if not isinstance(error, _Trouble):
                 return False
             wait = self._wait(error, tries)
             if error.status == 429:
-                self._throttle.refused(wait)
+                self._pace.refused(sent_at, error.wait)
             if self._clock() + wait > deadline:
                 return False
             outcome.retried += 1
@@ -230,24 +230,33 @@ class Client:
 
         try:
             for attempt in stamina.retry_context(on=again, attempts=None, timeout=None):
-                with attempt, self._throttle.turn(deadline) as came:
-                    if not came:
-                        raise Unavailable("Mixpanel could not take the events in time: its rate limit left no room")
-                    tries += 1
+                with attempt:
+                    self._await_turn(part.count, deadline)
+                    tries, sent_at = tries + 1, self._clock()
                     outcome.requests += 1
                     outcome.sent_bytes += len(part.body)
                     answer = self._post(part, deadline, tries)
-                    self._throttle.taken()
+                    self._pace.taken(part.count)
                     return answer
         except _Trouble as trouble:
             raise Unavailable(f"Mixpanel could not take the events in time: {trouble}") from trouble
         raise AssertionError("unreachable")
 
+    def _await_turn(self, events: int, deadline: float) -> None:
+        while wait := self._pace.wait(events):
+            if self._clock() + wait > deadline:
+                raise Unavailable("Mixpanel could not take the events in time: its rate limit left no room")
+            time.sleep(wait)
+
     def _wait(self, trouble: _Trouble, tries: int) -> float:
         """Seconds to the next try: what the answer asks for, or twice as long each time; never all at once."""
         jitter = trouble.first_wait * random.uniform(0.5, 2.5)  # noqa: S311 (spreads load, hides nothing)
-        wait: float = trouble.wait if trouble.wait is not None else trouble.first_wait * 2 ** (tries - 1)
-        return (wait if trouble.wait is not None else min(wait, _LONGEST_WAIT)) + jitter
+        if trouble.wait is not None:
+            return trouble.wait + jitter
+        if trouble.status == 429:  # how long to hold back is for the pace to say, for all senders together
+            return jitter
+        doubled: float = trouble.first_wait * 2 ** min(tries - 1, 16)
+        return min(doubled, _LONGEST_WAIT) + jitter
 
     def _post(self, part: Packed, deadline: float, tries: int) -> _Answer:
         remaining = max(deadline - self._clock(), 1.0)
@@ -282,7 +291,8 @@ class Client:
         if status in {401, 403}:
             self._refuse_credentials(status)
         if status in _PASSING or status >= 500:
-            raise _Trouble(f"Mixpanel answered {status}", status, self._backoff, _retry_after(response))
+            first_wait = self._backoff / 10 if status == 429 else self._backoff
+            raise _Trouble(f"Mixpanel answered {status}", status, first_wait, _retry_after(response))
         raise Refused(f"Mixpanel answered {status}, which no retry heals: check MIXPANEL_API_URL and MIXPANEL_REGION.")
 
     def _check_count(self, answer: _Answer, count: int, tries: int) -> None:
