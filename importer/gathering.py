@@ -45,7 +45,7 @@ class _Ticket:
         self.read = 0
         self.dropped = 0
         self.rejects: list[Reject] = []
-        self.failed: BaseException | None = None
+        self.failed: NotTaken | None = None
 
     def settle(self) -> None:
         """Books one event, or the reading, as come to its end."""
@@ -103,14 +103,13 @@ class Gatherer:
         ticket = _Ticket(source, self._loop.create_future())
         try:
             await self._read(ticket, records, whole)
-        except BaseException as error:
-            ticket.failed = error
-            self._count(ticket)
+        except BaseException:
+            self.report.read += ticket.read
             raise
         ticket.settle()
         await ticket.done
         self._count(ticket)
-        if ticket.failed is not None:
+        if ticket.failed:
             raise NotTaken(str(ticket.failed)) from ticket.failed
         return ticket.rejects
 
@@ -133,11 +132,11 @@ class Gatherer:
             for number, (line, offset, record) in enumerate(records):
                 if number and number % _AT_A_TIME == 0:
                     await asyncio.sleep(0)
+                if is_blank(record):
+                    continue
                 try:
                     events = prepare(record, transform)
                 except Invalid as invalid:
-                    if is_blank(record):
-                        continue
                     if len(ticket.rejects) >= _MOST_REJECTS:
                         raise Unreadable(f"more than {_MOST_REJECTS} records of it cannot be imported") from None
                     ticket.rejects.append(refused_record(ticket.source, line, offset, record, invalid))
@@ -201,10 +200,11 @@ class Gatherer:
 
     def _settle(self, places: list[_Place], ended: Future[Delivery[_Place]]) -> None:
         """Books a batch: its sources hear of it, those first that have nothing else on its way."""
-        error = ended.exception()
-        if error is not None:
+        if error := ended.exception():
+            # One for all of them, without the traceback: its frames lead back to the sources, and so to itself.
+            failure = NotTaken(str(error) if isinstance(error, NotTaken) else f"{type(error).__name__}: {error}")
             for ticket, *_ in places:
-                ticket.failed = error
+                ticket.failed = failure
         else:
             delivery = ended.result()
             self.report.add_outcome(delivery.outcome)
@@ -218,7 +218,7 @@ class Gatherer:
     def _count(self, ticket: _Ticket) -> None:
         """Counts what is known of a source at its end. What was imported is counted by the batch."""
         self.report.read += ticket.read
-        if ticket.failed is not None:
+        if ticket.failed:
             return
         self.report.dropped += ticket.dropped
         for one in ticket.rejects:

@@ -17,6 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from importer import log
 from importer.confirming import SharedSink
+from importer.event import is_blank
 from importer.formats import Record, records_of_message
 from importer.gathering import Gatherer
 from importer.mixpanel import NotTaken
@@ -251,7 +252,8 @@ async def _message(request: Request, share: _Share) -> Message:
 def _counted(records: Iterable[Record], share: _Share) -> Iterator[Record]:
     """The records, the memory for each taken from `share`: a small message can decompress to very many."""
     for record in records:
-        share.take(len(record[2]) + _RECORD_BYTES)
+        if not is_blank(record[2]):
+            share.take(len(record[2]) + _RECORD_BYTES)
         yield record
 
 
