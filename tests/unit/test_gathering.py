@@ -201,7 +201,7 @@ async def test_rejects_go_to_the_source_they_are_from_with_their_place(standin: 
 async def test_the_events_of_a_source_share_their_fate_and_neighbours_do_not(standin: Standin) -> None:
     """The first batch fails, with all of a and a part of b; the second, with the rest of b and all of c, does not."""
     standin.faults(fail_first={"status": 503, "requests": 1})
-    async with gathering(standin, patience=0.0, batch_events=3, concurrency=1) as gatherer:
+    async with gathering(standin, patience=0.2, backoff=2.0, batch_events=3, concurrency=1) as gatherer:
         gatherer.open = 1_000
         takes = [
             take(gatherer, "a", several(event("a1"), event("a2"))),
