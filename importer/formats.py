@@ -1,6 +1,6 @@
 """Bytes to records: what an object holds is known by its content, whatever it is called.
 
-Newline-delimited JSON, or one JSON array of events; plain or gzipped (of several members too, or twice over). Nothing
+Newline-delimited JSON, or JSON arrays of events; plain or gzipped (of several members too, or twice over). Nothing
 here holds more than a chunk and a record, however large the object, its lines, or what it decompresses to.
 """
 
@@ -47,10 +47,14 @@ CHUNK_BYTES = 1 << 18
 """How much content is worked on at a time: also what a gzip bomb can make us hold."""
 
 _GZIP_SLICE = 1 << 15
+_MOST_WRAPPED = 2
+"""How many times over content may be gzipped: there are files that come out of gzip as they went in."""
+
 _GZIP = b"\x1f\x8b"
 _GZIP_MEMBER = 31  # zlib's wbits: a gzip header and trailer around the largest window
 _UTF8_MARK = b"\xef\xbb\xbf"
 _KNOWN = {
+    _GZIP: "gzip within gzip within gzip",
     b"\x89PNG": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
     b"GIF8": "a GIF image",
@@ -64,7 +68,6 @@ _KNOWN = {
     b"\x28\xb5\x2f\xfd": "zstd",
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
-    b"<": "XML or HTML",
 }
 
 
@@ -105,8 +108,9 @@ class Content:
     def __init__(self, chunks: Iterable[bytes], most: int | None = None) -> None:
         head, chunks = _head(chunks)
         self._compressed = head.startswith(_GZIP)
-        while head.startswith(_GZIP):
-            head, chunks = _head(_bounded(_decompressed(chunks), most))
+        for _ in range(_MOST_WRAPPED):
+            if head.startswith(_GZIP):
+                head, chunks = _head(_bounded(_decompressed(chunks), most))
         self._start = len(_UTF8_MARK) if head.startswith(_UTF8_MARK) else 0
         head = head[self._start :]
         self._chunks = skipped(chunks, self._start)
@@ -180,7 +184,7 @@ def lines(chunks: Iterable[bytes], offset: int = 0, line: int = 1) -> Iterator[B
         tail = records.pop()
         if left_out and records:
             long = records.pop(0)
-            yield Block([long], line, offset)
+            yield Block([long[:MAX_EVENT_BYTES]], line, offset)
             line += 1
             offset += len(long) + left_out + 1
             left_out = 0
@@ -208,10 +212,27 @@ def _cut(chunks: Iterable[bytes], mark: Mark, *, opened: bool) -> Iterator[Block
 
 
 def _head(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """The first chunk that has bytes (none if there is no such), and all the chunks, that one too."""
-    rest = iter(chunks)
-    head = next(filter(None, rest), b"")
-    return head, chain([head], rest)
+    """As much of the content as is looked at to know what it is, and all of it, that too."""
+    rest = _joined(chunks)
+    head = next(rest, b"")
+    return head[:CHUNK_BYTES], chain([head], rest)
+
+
+def _joined(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same in chunks that are not small, save the last: what comes cut small costs no more than what does not."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        for chunk in chunks:
+            parts.append(chunk)
+            size += len(chunk)
+            if size >= CHUNK_BYTES:
+                yield b"".join(parts)
+                parts, size = [], 0
+    except Unreadable:
+        yield b"".join(parts)
+        raise
+    yield b"".join(parts)
 
 
 def _decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -250,11 +271,17 @@ def _slices(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _is_array(head: bytes) -> bool:
-    """Whether this is one array: not so if its first line is an array by itself and others follow."""
-    if not head.lstrip().startswith(b"["):
+    """Whether this is an array: not so if its first line is one by itself and others follow, or if these show that they
+    are no elements, since there is no comma between them."""
+    text = head.lstrip()
+    if not text.startswith(b"["):
         return False
-    first, _, rest = head.lstrip().partition(b"\n")
-    return not (rest.strip() and _is_json(first))
+    rows = [row.rstrip() for row in text.split(b"\n") if row.strip()]
+    if len(rows) > 1 and _is_json(rows[0]):
+        return False
+    elements_ = sum(row.endswith(b",") and _is_object(row[:-1]) for row in rows)
+    lines_ = sum(map(_is_object, rows))
+    return lines_ < 2 or lines_ <= elements_
 
 
 def _no_events(head: bytes) -> str | None:
@@ -263,9 +290,18 @@ def _no_events(head: bytes) -> str | None:
         if head.startswith(magic):
             return what
     rows = [row for row in head.splitlines() if row.strip()]
-    if not rows or any(row.lstrip().startswith(b"{") for row in rows) or _is_json(rows[0]):
+    if not rows or any(map(_is_object, rows)):
         return None
-    return f"something that starts with {head.strip()[:24]!r}"
+    first = rows[0].strip()
+    if first == b"{" and len(rows) > 1:
+        return "JSON that stands on several lines"
+    if first.startswith(b"{") or _is_json(first):
+        return None
+    return "XML or HTML" if first.startswith(b"<") else f"something that starts with {head.strip()[:24]!r}"
+
+
+def _is_object(text: bytes) -> bool:
+    return text.lstrip().startswith(b"{") and _is_json(text)
 
 
 def _is_json(text: bytes) -> bool:
