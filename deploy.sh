@@ -652,7 +652,7 @@ there() {
     return 1
   fi
   cloud "$@" 2>"$ERRORS" </dev/null || {
-    grep -Eq "$NOT_THERE" "$ERRORS" || die "$(cat "$ERRORS")"
+    was_not_there
     return 1
   }
 }
@@ -691,7 +691,12 @@ feed() {
 undo() {
   show '' "$@"
   if dry; then return; fi
-  cloud "$@" >/dev/null 2>"$ERRORS" </dev/null || grep -Eq "$NOT_THERE" "$ERRORS" || die "$(cat "$ERRORS")"
+  cloud "$@" >/dev/null 2>"$ERRORS" </dev/null || was_not_there
+}
+
+# What failed must have failed because there is no such thing, not because one may not see it, or the network is down.
+was_not_there() {
+  if grep -Eq 'PERMISSION_DENIED|: 403' "$ERRORS" || ! grep -Eq "$NOT_THERE" "$ERRORS"; then die "$(cat "$ERRORS")"; fi
 }
 
 NOT_THERE='NOT_FOUND|not found|does not exist|status=\[404\]|: 404'
