@@ -1,15 +1,27 @@
-# On a fresh machine with git, Python 3.11+ and make: `make demo` shows it, `make test` checks it.
+# On a fresh machine with git, Python 3.11+ and make: `make demo` shows it, `make sandbox ARGS=--help` says how to try
+# things out, `make test` checks it.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint clean lock
+.PHONY: demo sandbox test tools lint clean lock
 
 demo: $(VENV)/.ready
 	$(BIN)/python -m sandbox.demo $(if $(KEEP),--keep)
 
-test: lint
+sandbox: $(VENV)/.ready
+	@$(BIN)/python -m sandbox $(ARGS)
+
+test: lint tools
 	$(BIN)/python -m pytest
+
+# Tests of the page need Chromium, one of deploy.sh needs ShellCheck; without them they are skipped. CI is to skip none.
+tools:
+ifeq ($(CI),true)
+	@missing=$$(for tool in chromium shellcheck; do command -v $$tool >/dev/null || echo $$tool; done); \
+	test -z "$$missing" || { root=$$(test "$$(id -u)" = 0 || echo sudo); set -x; \
+	$$root apt-get update -qq && $$root apt-get install -qq -y --no-install-recommends $$missing; }
+endif
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .

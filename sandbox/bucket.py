@@ -63,7 +63,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self._http.server_port}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._http.serve_forever, name="bucket", daemon=True).start()
+        threading.Thread(target=self._http.serve_forever, args=(0.1,), name="bucket", daemon=True).start()
         return self
 
     def __exit__(

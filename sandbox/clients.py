@@ -29,6 +29,10 @@ class Standin:
         """Makes it fail by `rules`, which replace those before."""
         _post(f"{self.url}/sandbox/faults", rules)
 
+    def preview_by(self, transform: str | None) -> None:
+        """Has previews apply this transform (`module:function`) from now on."""
+        _post(f"{self.url}/sandbox/transform", {"name": transform})
+
     def reset(self) -> None:
         """Forgets all events, counts and faults."""
         _post(f"{self.url}/sandbox/reset", {})
@@ -61,6 +65,14 @@ class Bucket:
         answer.raise_for_status()
         return str(answer.json()["generation"])
 
+    def make(self, name: str) -> None:
+        """Makes another bucket beside it, which fires no events, unless there is one of that name."""
+        answer = requests.post(
+            f"{self.url}/storage/v1/b", params={"project": "sandbox"}, json={"name": name}, timeout=60
+        )
+        if answer.status_code != requests.codes.conflict:
+            answer.raise_for_status()
+
     def send_events_to(self, function_url: str | None) -> None:
         """Delivers events to this address from now on; None keeps them waiting."""
         _post(f"{self.url}/sandbox/function", {"url": function_url})
@@ -90,6 +102,27 @@ class Bucket:
     def reset(self) -> None:
         """Empties the bucket and forgets all events, delivered or not, and where they go."""
         _post(f"{self.url}/sandbox/reset", {})
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """The local topic at `url`."""
+
+    url: str
+
+    def publish(self, data: bytes) -> str:
+        """Publishes one message.
+
+        Returns:
+            Its id.
+        """
+        answer = requests.post(self.url, data=data, timeout=60)
+        answer.raise_for_status()
+        return str(answer.json()["messageIds"][0])
+
+    def push_to(self, function_url: str | None) -> None:
+        """Pushes to this address from now on; None keeps messages waiting."""
+        _post(f"{self.url}/sandbox/function", {"url": function_url})
 
 
 def _get(url: str) -> requests.Response:

@@ -15,6 +15,7 @@ POST takes JSON unless said otherwise:
     log        the importer's log, line by line
     upload     a file's content, with its `name` in the query: writes it to the local bucket
     preview    {"text": …}: what would become of some records, see `sandbox.preview`
+    transform  {"name": "module:function" or null}: what a preview applies from now on
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def routes(sandbox: Sandbox) -> list[Route]:
     """The routes of the API, for the sandbox given."""
     api = _Api(sandbox)
     reading = (api.summary, api.ids, api.events, api.requests, api.rejects, api.sources, api.faults, api.stream)
-    writing = (api.reset, api.log, api.upload, api.preview)
+    writing = (api.reset, api.log, api.upload, api.preview, api.transform)
     return [
         *(Route(f"/sandbox/{each.__name__}", each) for each in reading),
         *(Route(f"/sandbox/{each.__name__}", _not_for_strangers(each), methods=["POST"]) for each in writing),
@@ -130,6 +131,13 @@ class _Api:
             return _error(400, 'A preview takes {"text": …}.')
         except PreviewError as error:
             return _error(422, str(error))
+
+    async def transform(self, request: Request) -> Response:
+        try:
+            self._sandbox.transform = msgspec.json.decode(await request.body(), type=dict[str, str | None])["name"]
+        except (msgspec.DecodeError, KeyError):
+            return _error(400, 'A transform is {"name": "module:function"}, or null for none.')
+        return _json({})
 
     async def faults(self, _: Request) -> Response:
         return _json(self._sandbox.faults.shown())

@@ -118,10 +118,12 @@ class Feed:
     def news(self) -> dict[str, Any]:
         """What is new since the last call, empty if nothing is.
 
-        At first, after a reset, and when the importer is heard for the first time, it is all there is, with "start".
+        At first, after a reset, when the importer is heard for the first time, and when what the page says of the
+        sandbox itself changes, it is all there is, with "start".
         """
         sandbox = self._sandbox
-        begins = not self._began or self._store is not sandbox.store or self._heard != sandbox.reports.heard
+        known = (self._store is sandbox.store, self._heard == sandbox.reports.heard, self._setting == sandbox.setting())
+        begins = not self._began or not all(known)
         if begins:
             self._forget()
         most = FIRST_ROWS if begins else MOST_ROWS
@@ -137,7 +139,7 @@ class Feed:
         self._began = True
         self._batches = self._store.batches_taken
         if begins:
-            return {"start": sandbox.setting(), "now": time.time(), **rows}
+            return {"start": self._setting, "now": time.time(), **rows}
         news = {name: value for name, value in rows.items() if value}
         return {"now": time.time(), **news} if news else {}
 
@@ -145,6 +147,7 @@ class Feed:
         """Back to where nothing was told."""
         self._store = self._sandbox.store
         self._heard = self._sandbox.reports.heard
+        self._setting = self._sandbox.setting()
         self._requests = self._batches = self._rejects = self._changes = 0
         self._seconds: list[list[int]] = []
         self._told: dict[str, Any] = {}

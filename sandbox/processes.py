@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 """The project's directory, where children run."""
@@ -148,6 +149,11 @@ class Process:
             self.stop()
         return self.exit_code
 
+    def end(self) -> None:
+        """Asks it to end, and does not wait for that; `stop` is still to be called."""
+        if not self.exited:
+            self._popen.terminate()
+
     def stop(self, grace: float = 15) -> None:
         """Ends it and all of its group: SIGTERM to it, and within `grace` seconds SIGKILL to what is left."""
         try:
@@ -210,6 +216,15 @@ class Function:
     lines: deque[str]
     """The last 10,000 lines it logged."""
 
+    def wait_until_ready(self) -> None:
+        """Waits until it answers.
+
+        Raises:
+            ProcessError: it ended, or did not answer in time.
+        """
+        port = urlsplit(self.url).port or 80
+        self.process.wait_until(lambda: _answers(port))
+
     def log(self, kind: str | None = None) -> list[dict[str, Any]]:
         """What it logged, as JSON objects, oldest first: all of it, or the lines of one `kind`."""
         entries = [json.loads(line) for line in tuple(self.lines) if line.startswith("{")]
@@ -248,6 +263,25 @@ def function(
 ) -> Iterator[Function]:
     """Runs a function under functions-framework and gunicorn until the `with` block is left.
 
+    Args as for `start_function`.
+    """
+    started = start_function(target, environment=environment, port=port, source=source, on_line=on_line, log=log)
+    with started.process:
+        started.wait_until_ready()
+        yield started
+
+
+def start_function(
+    target: str,
+    *,
+    environment: Mapping[str, str],
+    port: int | None = None,
+    source: Path = ROOT / "main.py",
+    on_line: OnLine | None = None,
+    log: Path | None = None,
+) -> Function:
+    """Starts a function under functions-framework and gunicorn; its process is to be stopped by the caller.
+
     Args:
         target: the function's name in `source`.
         environment: its settings. The shell's own settings of the importer do not reach it.
@@ -265,9 +299,8 @@ def function(
     command: list[str | Path] = [Path(sys.executable).with_name("functions-framework")]
     command += ["--target", target, "--source", source, "--host", "127.0.0.1", "--port", str(port)]
     everything = {**without_settings(os.environ), **environment, "PYTHONUNBUFFERED": "1"}
-    with Process(command, name=target, environment=everything, on_line=keep, log=log) as process:
-        process.wait_until(lambda: _answers(port))
-        yield Function(process, f"http://127.0.0.1:{port}", lines)
+    process = Process(command, name=target, environment=everything, on_line=keep, log=log)
+    return Function(process, f"http://127.0.0.1:{port}", lines)
 
 
 def without_settings(environment: Mapping[str, str]) -> dict[str, str]:

@@ -27,7 +27,11 @@ class Screen:
 
     def command(self, text: str) -> None:
         """Writes something to be copied, and never cuts it."""
-        self._write(text, "cyan")
+        self.whole(text, "cyan")
+
+    def whole(self, text: str, style: str = "") -> None:
+        """Writes something of which every word counts, and never cuts it."""
+        self._write(text, style)
 
     def numbers(self, indent: str, pairs: Sequence[tuple[str, str]]) -> None:
         """Writes names and values on one line, in columns that fall under each other from line to line."""

@@ -52,7 +52,7 @@ class Sandbox:
         return taken
 
     def setting(self) -> dict[str, Any]:
-        """What does not change while it runs."""
+        """What it keeps and works with; hardly ever does it change while it runs."""
         return {
             "limits": {**LIMITS, "sources": MOST_SOURCES},
             "history": HISTORY,

@@ -1,0 +1,358 @@
+"""Everything on this machine, to try things out: write a mapping, drop a file, see what arrives and what is refused.
+
+`make sandbox` runs it: the stand-in for Mixpanel with its live view, a bucket, a topic, and both functions as
+production runs them, which start again whenever the transform, the settings or their code change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from sandbox import processes, topic
+from sandbox.changes import Changes, files_under
+from sandbox.clients import Bucket, Standin, Topic
+from sandbox.functions import Functions, NotStartedError
+from sandbox.news import News
+from sandbox.processes import ROOT, Service
+from sandbox.screen import Screen
+from sandbox.telling import Teller
+from sandbox.variables import Variables, VariablesError, transform_files, variables
+
+_LOOK_EVERY = 0.2
+"""Seconds between two looks at the files."""
+
+_PORTS = {
+    "page_port": (8081, "the live view, which is the stand-in for Mixpanel too"),
+    "bucket_port": (9023, "the bucket"),
+    "gcs_port": (8080, "gcs_import"),
+    "pubsub_port": (8082, "pubsub_import"),
+    "pubsub_emulator_port": (8085, "the topic"),
+}
+
+
+class SandboxError(Exception):
+    """It cannot start or go on; the text is a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says. Ports are not 0 any more."""
+
+    transform: str | None
+    env_file: Path | None
+    watch: Path | None
+    bucket: str
+    emulator: bool
+    ports: Mapping[str, int]
+
+
+class Running:
+    """All that runs, from entering its `with` block to leaving it."""
+
+    def __init__(self, options: Options, screen: Screen) -> None:
+        self._options = options
+        self._screen = screen
+        self._news = News(screen)
+        self._variables: Variables | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Running:
+        with ExitStack() as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._stack:
+            self.functions.stop()
+            for service in self._services:
+                service.process.end()
+
+    def _start(self, stack: ExitStack) -> None:
+        ports, name = self._options.ports, self._options.bucket
+        port = {flag: str(number) for flag, number in ports.items()}
+        start = stack.enter_context
+        self._services: list[Service] = []
+        service = start(processes.service("sandbox.bucket", "--port", port["bucket_port"], "--bucket", name))
+        self._services.append(service)
+        self.bucket = Bucket(service.url, name)
+        # Its previews run the transform, whose compiled form is not to be taken for the next one's.
+        service = start(
+            processes.service(
+                *("sandbox.mixpanel", "--port", port["page_port"], "--bucket-url", self.bucket.url, "--bucket", name),
+                environment={"PYTHONDONTWRITEBYTECODE": "1", "IMPORT_TRANSFORM": ""},
+            )
+        )
+        self._services.append(service)
+        self.standin = Standin(service.url)
+        service = start(processes.service("sandbox.topic", "--port", port["pubsub_emulator_port"]))
+        self._services.append(service)
+        self.topic = Topic(service.url)
+        self._places = {"MIXPANEL_API_URL": self.standin.url, "STORAGE_EMULATOR_HOST": self.bucket.url}
+        tell = start(Teller(self.standin.url))
+
+        def hear(line: str) -> None:
+            tell(line)
+            self._news.take(line)
+
+        functions = {"gcs_import": ports["gcs_port"], "pubsub_import": ports["pubsub_port"]}
+        self.functions = start(Functions(functions, hear))
+
+    # The functions, and what they depend on
+
+    def run_functions(self) -> str | None:
+        """Starts the functions with the settings and code as they are now.
+
+        Returns:
+            Why they do not run, if they do not. What comes in waits then, as it would in production, until they do.
+        """
+        try:
+            self._read_settings()
+            self.functions.start(self._variables.all if self._variables else {})
+        except (VariablesError, NotStartedError) as error:
+            self._stay_down()
+            return str(error)
+        else:
+            self.bucket.send_events_to(self.functions.url("gcs_import"))
+            self.topic.push_to(self.functions.url("pubsub_import"))
+            return None
+
+    def _read_settings(self) -> None:
+        given = self._options
+        found = variables(os.environ, given.env_file, given.transform, self._places)
+        if found.topic:
+            raise VariablesError("IMPORT_REJECTS names a topic, which the sandbox has none of; name a bucket.")
+        for name in found.buckets():
+            self.bucket.make(name)
+        before, self._variables = self._variables, found
+        if before is None or before.transform != found.transform:
+            self.standin.preview_by(found.transform)
+
+    def _stay_down(self) -> None:
+        self.functions.stop()
+        self.bucket.send_events_to(None)
+        self.topic.push_to(None)
+
+    def complain(self, why: str) -> None:
+        """Says why the functions do not run."""
+        self._news.say(why, "red")
+        self._news.say("The functions do not run. Files and messages wait until that is mended.", "red")
+
+    def _sources(self) -> Iterator[Path]:
+        """The files that the functions are made of."""
+        yield from ROOT.glob("*.py")
+        yield from (ROOT / "importer").rglob("*.py")
+        if self._variables:
+            search = {**os.environ, **self._variables.all}
+            yield from transform_files(self._variables.transform, search)
+        if self._options.env_file:
+            yield self._options.env_file
+
+    # Going on
+
+    def go_on(self) -> None:
+        """Shows what happens, and follows what changes, until it is interrupted.
+
+        Raises:
+            SandboxError: something has ended that cannot be done without.
+        """
+        sources = Changes(self._sources)
+        folder = Changes(lambda: files_under(self._options.watch) if self._options.watch else ())
+        while True:
+            self._news.show(timeout=_LOOK_EVERY)
+            self._check()
+            if changed := sources.settled():
+                self._reload(changed)
+            for path in folder.settled():
+                self._write(path)
+
+    def _check(self) -> None:
+        for service in self._services:
+            if service.process.exited:
+                raise SandboxError(f"{service.process.name} has ended by itself.\n{service.process.tail}")
+        try:
+            self.functions.check()
+        except NotStartedError as error:
+            self._stay_down()
+            self.complain(str(error))
+
+    def _reload(self, changed: list[Path]) -> None:
+        names = ", ".join(_short(path) for path in changed[:3]) + (", …" if len(changed) > 3 else "")
+        self._news.say(f"{names} changed: starting the functions again …", "bold")
+        began = time.monotonic()
+        if why := self.run_functions():
+            self.complain(why)
+        else:
+            self._news.say(f"The functions run again, after {time.monotonic() - began:.1f} s.", "bold")
+
+    def _write(self, path: Path) -> None:
+        """Writes a file of the watched folder to the bucket."""
+        name = path.relative_to(self._options.watch or path.parent).as_posix()
+        try:
+            with path.open("rb") as content:
+                self.bucket.put(name, content)
+        except FileNotFoundError:
+            return
+        except (OSError, requests.RequestException) as error:
+            self._news.say(f"{path} was not written to the bucket: {error}", "red")
+        else:
+            self._news.say(f"{path} is written to gs://{self.bucket.name}/{name}", "dim")
+
+    def introduce(self) -> None:
+        """Says where everything is, and how to use it."""
+        line, command, bucket = self._screen.line, self._screen.command, self.bucket
+        given, watch = self._variables.given if self._variables else {}, self._options.watch
+        line()
+        line(f"   live view       {self.standin.url}/", "bold")
+        line(f"   bucket          gs://{bucket.name} at {bucket.url}")
+        line(f"   topic           {topic.TOPIC} at {self.topic.url}")
+        for name in ("gcs_import", "pubsub_import"):
+            line(f"   {name:<15} {self.functions.url(name)}")
+        line(f"   settings        {', '.join(sorted(given)) or 'all as by default'}")
+        if watch:
+            line(f"   watched folder  {watch}: what is new or changed there is written to the bucket")
+        line()
+        line("Write a file to the bucket: drop it on the live view, or")
+        command(f"   curl -T my-events.jsonl {bucket.url}/{bucket.name}/")
+        overrides = f"CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE={bucket.url}/ CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true"
+        command(f"   {overrides} gcloud storage cp my-events.jsonl gs://{bucket.name}/")
+        line("Publish a message:")
+        event = json.dumps({"event": "Signup", "properties": {"time": int(time.time()), "distinct_id": "user-1"}})
+        command(f"   curl --data-binary '{event}' {self.topic.url}/")
+        line()
+        line("Change the transform, the settings or the importer, and the functions start again. Ctrl-C stops it all.")
+        line()
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def _free(wanted: Mapping[str, int]) -> dict[str, int]:
+    """The ports, any free one for 0, all of them free just now.
+
+    Raises:
+        SandboxError: one is taken.
+    """
+    with ExitStack() as held:
+        found = {}
+        for name, port in wanted.items():
+            flag = f"--{name.replace('_', '-')}"
+            try:
+                listening = held.enter_context(socket.create_server(("127.0.0.1", port)))
+            except OSError as error:
+                raise SandboxError(
+                    f"Port {port}, for {_PORTS[name][1]}, cannot be had: {error.strerror}. "
+                    f"Stop what uses it, or choose another with {flag} (0 is any free one)."
+                ) from None
+            found[name] = int(listening.getsockname()[1])
+    return found
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox",
+        description="Runs everything on this machine: a stand-in for Mixpanel with a live view, a bucket, a topic, and "
+        "both functions as production runs them. Nothing leaves this machine.",
+        epilog="The importer's settings (IMPORT_…, MIXPANEL_…, LOG_LEVEL) are taken from the shell as well; --env-file "
+        "comes before those, --transform before both. The functions start again when the Python files in the "
+        "transform's folder, the settings' file or the importer change.",
+    )
+    parser.add_argument(
+        "--transform",
+        type=_transform,
+        metavar="MODULE:FUNCTION",
+        help="your own mapping, such as mapping:to_mixpanel for mapping.py beside main.py (default: IMPORT_TRANSFORM)",
+    )
+    parser.add_argument("--env-file", type=Path, metavar="FILE", help="settings, in lines NAME=value")
+    parser.add_argument(
+        "--watch", type=Path, metavar="DIR", help="write each file that is new or changed in DIR to the bucket"
+    )
+    parser.add_argument("--bucket", default="events", metavar="NAME", help="the bucket's name (default: %(default)s)")
+    parser.add_argument(
+        "--no-emulator",
+        dest="emulator",
+        action="store_false",
+        help="do without Google's Pub/Sub emulator where gcloud has it: starts sooner",
+    )
+    ports = parser.add_argument_group("ports, all on 127.0.0.1", "0 is any free one")
+    for name, (default, what) in _PORTS.items():
+        flag = f"--{name.replace('_', '-')}"
+        ports.add_argument(flag, type=_port, default=default, metavar="PORT", help=f"{what} (default: %(default)s)")
+    return parser
+
+
+def _transform(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not module:function, such as mapping:to_mixpanel")
+    return text
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: a port is a number from 0 to 65535")
+    return int(text)
+
+
+def _options() -> Options:
+    """What the command line says, or an exit with a sentence.
+
+    Raises:
+        SandboxError: a port is taken.
+    """
+    parser = _arguments()
+    given = parser.parse_args()
+    if given.watch and not given.watch.is_dir():
+        parser.error(f"--watch: there is no folder {given.watch}")
+    if given.env_file and not given.env_file.is_file():
+        parser.error(f"--env-file: there is no file {given.env_file}")
+    return Options(
+        transform=given.transform,
+        env_file=given.env_file.resolve() if given.env_file else None,
+        watch=given.watch.resolve() if given.watch else None,
+        bucket=given.bucket,
+        emulator=given.emulator,
+        ports=_free({name: getattr(given, name) for name in _PORTS}),
+    )
+
+
+def main() -> int:
+    """Runs the sandbox as the command line says.
+
+    Returns:
+        The exit code: 0 after Ctrl-C, 1 if it could not start or go on.
+    """
+    screen = Screen()
+    try:
+        with processes.ended_by_signals():
+            options = _options()
+            screen.line("Starting the stand-ins, and both functions as production runs them …", "dim")
+            with Running(options, screen) as running:
+                why = running.run_functions()
+                running.introduce()
+                if why:
+                    running.complain(why)
+                running.go_on()
+    except (SandboxError, processes.ProcessError, OSError) as error:
+        print(f"The sandbox cannot run: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        screen.line()
+        screen.line("Stopped; nothing is left running.", "dim")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
