@@ -7,7 +7,7 @@ from html import escape
 
 from msgspec import Struct
 
-_WIDTH, _ROW, _LABELS, _NUMBERS, _TOP = 760, 34, 210, 150, 64
+_WIDTH, _ROW, _LABELS, _NUMBERS, _TOP = 760, 34, 260, 110, 64
 _STYLE = """
   text { font: 14px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f2328 }
   .title { font-size: 16px; font-weight: 600 }
@@ -64,5 +64,5 @@ def _bar(index: int, bar: Bar, scale: float) -> str:
     return (
         f'<text x="{_LABELS - 12}" y="{top + 19}" text-anchor="end">{escape(bar.label)}</text>\n'
         f'<rect class="{kind}" x="{_LABELS}" y="{top + 4}" width="{length:.1f}" height="{_ROW - 12}" rx="3"/>\n'
-        f'<text x="{_LABELS + length + 10:.1f}" y="{top + 19}">{bar.speed:,.0f} a second</text>'
+        f'<text x="{_WIDTH - 20}" y="{top + 19}" text-anchor="end">{bar.speed:,.0f}</text>'
     )
