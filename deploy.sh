@@ -18,7 +18,7 @@ What to import, and where it runs (each flag can also be set as the variable beh
   --region=REGION          REGION           where the functions run, such as europe-west1
   --bucket=BUCKET          SOURCE_BUCKET    import the objects written to this bucket
   --topic=TOPIC            SOURCE_TOPIC     import the messages published to this topic
-  --name=NAME              NAME             first word of everything made (mixpanel)
+  --name=NAME              IMPORTER_NAME    first word of everything made (mixpanel)
   --state-bucket=BUCKET    STATE_BUCKET     keeps rejects and checkpoints (PROJECT-NAME)
   --alert-email=ADDRESS    ALERT_EMAIL      who hears of an alert
 
@@ -151,8 +151,8 @@ check_project() {
   ACCOUNT=$(ask you@example.com auth list --filter=status:ACTIVE --format='value(account)')
   [[ $ACCOUNT ]] || die "nobody is logged in: run 'gcloud auth login', then this again"
   NUMBER=$(ask PROJECT_NUMBER projects describe "$PROJECT_ID" --format='value(projectNumber)')
-  billed=$(ask True billing projects describe "$PROJECT_ID" --format='value(billingEnabled)')
-  [[ $billed == True ]] || die "project $PROJECT_ID has no billing account:" \
+  billed=$(perhaps True billing projects describe "$PROJECT_ID" --format='value(billingEnabled)')
+  [[ $billed != False ]] || die "project $PROJECT_ID has no billing account:" \
     "'gcloud billing accounts list' shows yours, 'gcloud billing projects link $PROJECT_ID --billing-account=…' links one"
   check_permissions
 }
@@ -210,6 +210,7 @@ check_sources() {
 
 # The accounts that Google's services act as here. Usually they come with the service, but on some projects they are late.
 make_service_agents() {
+  heading "The accounts that Google's own services act as"
   PUBSUB_AGENT=service-$NUMBER@gcp-sa-pubsub.iam.gserviceaccount.com
   EVENTARC_AGENT=service-$NUMBER@gcp-sa-eventarc.iam.gserviceaccount.com
   run beta services identity create --service=pubsub.googleapis.com
@@ -669,6 +670,11 @@ ask() {
   cloud "$@" 2>"$ERRORS" </dev/null || die "$(cat "$ERRORS")"
 }
 
+# Asks what not everybody may know: a refusal is no answer.
+perhaps() {
+  if dry; then ask "$@"; else cloud "${@:2}" 2>/dev/null </dev/null || true; fi
+}
+
 # Changes something.
 run() { feed '' '' "$@"; }
 
@@ -723,7 +729,7 @@ read_arguments() {
   VERB=deploy
   DRY_RUN='' ONLY='' NEW_SECRET='' YES=''
   PROJECT_ID=${PROJECT_ID:-} REGION=${REGION:-} SOURCE_BUCKET=${SOURCE_BUCKET:-} SOURCE_TOPIC=${SOURCE_TOPIC:-}
-  NAME=${NAME:-mixpanel} ALERT_EMAIL=${ALERT_EMAIL:-} MIXPANEL_REGION=${MIXPANEL_REGION:-us}
+  NAME=${IMPORTER_NAME:-mixpanel} ALERT_EMAIL=${ALERT_EMAIL:-} MIXPANEL_REGION=${MIXPANEL_REGION:-us}
   MIXPANEL_CREDENTIALS=${MIXPANEL_CREDENTIALS:-service-account}
   local argument
   for argument in "$@"; do
@@ -790,10 +796,8 @@ check_tools() {
   if dry; then return; fi
   command -v gcloud >/dev/null || die "gcloud is not installed: https://cloud.google.com/sdk/docs/install"
   command -v curl >/dev/null || die "curl is not installed"
-  if wants gcs || wants monitoring; then
-    [[ $(gcloud version --format='value(alpha,beta)') == *?$'\t'?* ]] ||
-      die "gcloud lacks its alpha and beta commands: run 'gcloud components install alpha beta'"
-  fi
+  [[ $(gcloud version --format='value(alpha,beta)') == *?$'\t'?* ]] ||
+    die "gcloud lacks its alpha and beta commands: run 'gcloud components install alpha beta'"
 }
 
 read_arguments "$@"

@@ -86,6 +86,9 @@ class Cloud:
     asked: list[Command] = field(default_factory=list)
     found: list[Any] = field(default_factory=list)  # what each command found, as the API would give it
     refuse: dict[str, str] = field(default_factory=dict)  # words a command begins with: what is said to it
+    components: dict[str, str] = field(default_factory=lambda: {"alpha": "2025.06.20", "beta": "2025.06.20"})
+    logged_in: bool = True
+    billed: bool = True
     lacking: set[str] = field(default_factory=set)  # permissions the account has not got
     late: dict[str, int] = field(default_factory=dict)  # words a command begins with: how often it comes too early
     stop_after: int | None = None  # the script is killed once this many commands have taken effect
@@ -194,12 +197,12 @@ def _act(words: str) -> Callable[[_Act], _Act]:
     return register
 
 
-_ACTS["auth list"] = lambda cloud, names, command: [{"account": ACCOUNT, "status": "ACTIVE"}]
+_ACTS["auth list"] = lambda cloud, names, command: [{"account": ACCOUNT, "status": "ACTIVE"}] if cloud.logged_in else []
 _ACTS["auth print-access-token"] = lambda cloud, names, command: TOKEN
-_ACTS["version"] = lambda cloud, names, command: {"alpha": "2025.06.20", "beta": "2025.06.20"}
+_ACTS["version"] = lambda cloud, names, command: cloud.components
 _ACTS["meta list-files-for-upload"] = lambda cloud, names, command: "requirements.txt\n"
 _ACTS["projects describe"] = lambda cloud, names, command: {"projectNumber": NUMBER}
-_ACTS["billing projects describe"] = lambda cloud, names, command: {"billingEnabled": True}
+_ACTS["billing projects describe"] = lambda cloud, names, command: {"billingEnabled": cloud.billed}
 _ACTS["services list"] = lambda cloud, names, command: [{"config": {"name": api}} for api in cloud.state["apis"]]
 _ACTS["storage service-agent"] = lambda cloud, names, command: GCS_AGENT
 

@@ -300,6 +300,24 @@ def test_a_deployment_still_under_way_is_waited_for(deployed: StandIn) -> None:
 # ── What may be missing ───────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_what_is_missing_around_it_is_said_with_how_to_get_it(google: StandIn) -> None:
+    google.cloud.components = {"beta": "2025.06.20"}
+    assert "run 'gcloud components install alpha beta'" in google.deploy(*BOTH).errors
+    google.cloud = Cloud(logged_in=False)
+    assert "run 'gcloud auth login'" in google.deploy(*BOTH).errors
+    google.cloud = Cloud(billed=False)
+    assert "'gcloud billing projects link my-project --billing-account=…' links one" in google.deploy(*BOTH).errors
+    google.cloud = Cloud(refuse={"projects describe": "PERMISSION_DENIED: projects.get denied (or it may not exist)"})
+    assert "projects.get denied" in google.deploy(*BOTH).errors
+    assert google.cloud.changes() == []
+
+
+def test_who_may_not_see_the_billing_can_deploy_all_the_same(google: StandIn) -> None:
+    google.cloud.refuse = {"billing projects describe": "PERMISSION_DENIED: billing"}
+
+    assert google.deploy(*BOTH, text=SECRET).code == 0
+
+
 def test_a_missing_permission_is_named_before_anything_is_made_with_the_command_that_gives_it(google: StandIn) -> None:
     google.cloud.lacking = {"secretmanager.secrets.create", "secretmanager.versions.add", "run.services.setIamPolicy"}
 
