@@ -530,7 +530,8 @@ may_call() {
 
 # A topic alone keeps nothing, and a subscription nobody reads is deleted after a month: hence one that never expires.
 make_dead_letters() {
-  local keep=(--ack-deadline="$MESSAGES_ACK_DEADLINE" --message-retention-duration="$DEAD_LETTER_RETENTION" --expiration-period=never)
+  local keep=(
+    --ack-deadline="$MESSAGES_ACK_DEADLINE" --message-retention-duration="$DEAD_LETTER_RETENTION" --expiration-period=never)
   there pubsub topics describe "$1" >/dev/null || run pubsub topics create "$1"
   if there pubsub subscriptions describe "$1" >/dev/null; then
     run pubsub subscriptions update "$1" "${keep[@]}"
@@ -678,8 +679,8 @@ perhaps() {
 # Changes something.
 run() { feed '' '' "$@"; }
 
-# The same with a text, and what it is, on the command's standard input. What was made a moment ago is not at once known to all of Google: such
-# refusals are tried again, for about ten minutes.
+# The same with a text, and what it is, on the command's standard input. What was made a moment ago is not at once known to
+# all of Google: such refusals are tried again, for about ten minutes.
 feed() {
   local what=$1 input=$2 pause
   shift 2
