@@ -32,6 +32,9 @@ _AT_A_TIME = 2_000
 _MOST_REJECTS = 1_000
 """Records of one source that are refused one by one; with one more, it is refused as a whole from there on."""
 
+_MOST_BLANK = 100_000
+"""Blank lines of one source that are passed over: a small message can decompress to millions of them."""
+
 
 class _Ticket:
     """One source's records on their way: settled when `unsettled` comes down to nothing."""
@@ -127,12 +130,15 @@ class Gatherer:
     async def _read(self, ticket: _Ticket, records: Iterable[Record], whole: bytes) -> None:
         transform = self._pipeline.transform
         batch_was = None
-        line = offset = 0
+        line = offset = blank = 0
         try:
             for number, (line, offset, record) in enumerate(records):
                 if number and number % _AT_A_TIME == 0:
                     await asyncio.sleep(0)
                 if is_blank(record):
+                    blank += 1
+                    if blank > _MOST_BLANK:
+                        raise Unreadable(f"more than {_MOST_BLANK} lines of it are blank")
                     continue
                 try:
                     events = prepare(record, transform)
