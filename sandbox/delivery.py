@@ -37,6 +37,7 @@ class Deliverer:
         first_wait: seconds until a request is made again that was not answered well; doubled each time.
         longest_wait: seconds it will never be more than.
         timeout: seconds the function has to answer.
+        told_of: how many of the last requests `deliveries` tells of.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Deliverer:
         first_wait: float = 1.0,
         longest_wait: float = 10.0,
         timeout: float,
+        told_of: int = 1000,
     ) -> None:
         self._function_url = function_url
         self._first_wait = first_wait
@@ -55,7 +57,7 @@ class Deliverer:
         self._changed = threading.Condition()
         self._waiting: list[Delivery] = []
         self._under_way: list[Delivery] = []
-        self._known: deque[Delivery] = deque(maxlen=1000)
+        self._known: deque[Delivery] = deque(maxlen=told_of)
         self._closed = False
         for n in range(in_flight):
             threading.Thread(target=self._work, name=f"delivery {n}", daemon=True).start()
@@ -77,7 +79,7 @@ class Deliverer:
             self._changed.notify_all()
 
     def deliveries(self) -> list[dict[str, Any]]:
-        """The last thousand, oldest first: what is to be shown of each, `attempts`, `status`, `delivered`."""
+        """The last of them, oldest first: what is to be shown of each, `attempts`, `status`, `delivered`."""
         fields = ("attempts", "status", "delivered")
         with self._changed:
             return [{**each.shown, **{field: getattr(each, field) for field in fields}} for each in self._known]

@@ -27,6 +27,7 @@ from google.cloud.storage.blob import Blob
 
 from sandbox.bucket import Server
 from sandbox.clients import Bucket
+from sandbox.delivery import Deliverer
 from sandbox.eventarc import Trigger
 
 AWKWARD = bytes(range(256)) * 3 + b"a\r\nb\n\nc\r\r\n--x--\r\n\r"
@@ -158,6 +159,17 @@ def test_one_events_trouble_does_not_hold_up_the_others() -> None:
         while len(sink.got) < 3:
             time.sleep(0.01)
         assert sum(delivery["delivered"] for delivery in client.deliveries()) >= 1
+
+
+def test_none_is_given_up_however_many_come_after_it() -> None:
+    with listening([500] * 10) as sink:
+        deliverer = Deliverer(sink.url, in_flight=1, first_wait=0.1, timeout=10, told_of=3)
+        for number in range(10):
+            deliverer.deliver({}, str(number).encode())
+        while len(sink.got) < 20:
+            time.sleep(0.01)
+        deliverer.close()
+    assert len({body for _, _, body in sink.got}) == 10
 
 
 def test_events_wait_for_a_function_that_is_not_there_yet(bucket: Bucket) -> None:

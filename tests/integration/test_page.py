@@ -257,7 +257,10 @@ def test_events_are_filtered_by_name_and_user(world: World, page: Page) -> None:
 def test_sources_and_rejects_are_filtered_by_source(world: World, page: Page) -> None:
     for name in ("first", "second"):
         world.bucket.put(f"{name}.jsonl", b"{broken")
+    expect(page.locator("#source-hint")).to_contain_text("filter sources and rejects by it")
+    expect(page.get_by_label("Source", exact=True)).to_be_hidden()
     page.get_by_role("tab", name="Rejects").click()
+    expect(page.locator("#source-hint")).to_be_hidden()
     expect(page.locator("#reject-rows details")).to_have_count(2, timeout=10_000)
     page.get_by_label("Source", exact=True).fill("second")
     expect(page.locator("#reject-rows details")).to_have_count(1)
@@ -318,6 +321,10 @@ def test_a_preview_shows_what_the_transform_makes_and_imports_nothing(world: Wor
     expect(page.locator("#preview-rows pre").nth(1)).to_contain_text('"plan": "pro"')
     picture(page, "live-view-preview")
     assert world.standin.summary()["requests"] == 0
+    world.standin.preview_by(None)
+    expect(page.locator("#transform")).to_have_text("There is no transform: events are taken as they are.")
+    world.standin.preview_by("tests.integration.mapping:to_mixpanel")
+    expect(page.locator("#transform")).to_have_text("The transform is tests.integration.mapping:to_mixpanel.")
 
 
 def test_a_file_dropped_on_the_preview_is_previewed_and_not_uploaded(world: World, page: Page) -> None:
