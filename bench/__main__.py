@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from bench import limit, memory, startup, targets, throughput
 from bench.cost import LIMIT
+from bench.measuring import THEIRS, on_core
 from bench.plot import Bar, bars
 from bench.targets import Results, speed
 from sandbox import processes
@@ -61,7 +62,7 @@ def main() -> None:
         _show(msgspec.json.decode(given.show.read_bytes(), type=Run))
         return
     load = os.getloadavg()[0]
-    with processes.ended_by_signals():
+    with processes.ended_by_signals(), on_core(THEIRS):
         results = _measure(given)
     run = Run(_machine(load), f"python -m bench {' '.join(sys.argv[1:])}".strip(), results)
     RESULTS.mkdir(parents=True, exist_ok=True)

@@ -70,11 +70,13 @@ class Held(Struct, frozen=True):
     Attributes:
         used: the share of the limit that was used.
         refused: the share of requests that was answered with 429.
+        paced: whether the senders of a process keep a common pace, or each sleeps by itself when it is refused.
         curve: events taken in each second.
     """
 
     limit: str
     importers: int
+    paced: bool
     seconds: float
     used: float
     refused: float
@@ -87,22 +89,30 @@ def measure(seconds: float, tell: Callable[[str], None], names: Sequence[str] = 
     for limit in LIMITS:
         if not limit.name.startswith(tuple(names)):
             continue
-        for importers in (1, 4):
-            found.append(_hold(limit, importers, seconds))
-            tell(_said(found[-1]))
+        for paced in (True, False) if limit is LIMITS[0] else (True,):
+            for importers in (1, 4):
+                found.append(_hold(limit, importers, seconds, paced=paced))
+                tell(_said(found[-1]))
     return found
 
 
 def report(found: Sequence[Held]) -> str:
     """The shares as a table."""
     head = ("limit", "importers", "seconds", "used", "refused with 429")
-    rows = [
-        [one.limit, str(one.importers), f"{one.seconds:.0f}", f"{one.used:.1%}", f"{one.refused:.1%}"] for one in found
-    ]
-    return table(head, rows)
+    return table(head, [_row(one) for one in found])
 
 
-def _hold(limit: Limit, importers: int, seconds: float) -> Held:
+def who(held: Held) -> str:
+    """The limit and who was held by it, in words."""
+    paced = "" if held.paced else ", each sender by itself"
+    return f"{held.limit}{paced}"
+
+
+def _row(held: Held) -> list[str]:
+    return [who(held), str(held.importers), f"{held.seconds:.0f}", f"{held.used:.1%}", f"{held.refused:.1%}"]
+
+
+def _hold(limit: Limit, importers: int, seconds: float, *, paced: bool) -> Held:
     paths = [Sample(_FILE_EVENTS, seed=seed + 1).path() for seed in range(importers)]
     with ExitStack() as running:
         with on_core(THEIRS):
@@ -113,6 +123,7 @@ def _hold(limit: Limit, importers: int, seconds: float) -> Held:
         environment = {**processes.without_settings(os.environ), **settings}
         for path in paths:
             command: list[str | Path] = [sys.executable, "-m", "bench.core", path, "--without-end"]
+            command += [] if paced else ["--unpaced"]
             with on_core(OURS):
                 importer = processes.Process(command, name=f"importer of {path.name}", environment=environment)
             running.enter_context(importer)
@@ -126,6 +137,7 @@ def _hold(limit: Limit, importers: int, seconds: float) -> Held:
     return Held(
         limit=limit.name,
         importers=importers,
+        paced=paced,
         seconds=seconds,
         used=limit.used(sum(taken), sum(taken) * _event_bytes(), seconds),
         refused=refused / max(answered, 1),
@@ -159,4 +171,4 @@ def _event_bytes() -> float:
 
 
 def _said(held: Held) -> str:
-    return f"{held.limit}, {held.importers} at once: {held.used:.1%} used, {held.refused:.1%} refused."
+    return f"{who(held)}, {held.importers} at once: {held.used:.1%} used, {held.refused:.1%} refused."

@@ -120,6 +120,7 @@ def _limit(found: Sequence[Held]) -> list[Target]:
     return [
         target
         for held in found
+        if held.paced
         for target in (
             Target(f"{_who(held)}: % used", 95 if held.importers == 1 else 90, None, held.used * 100),
             Target(f"{_who(held)}: % refused", None, 5 if held.importers == 1 else 10, held.refused * 100),
