@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import msgspec
 import requests
@@ -31,6 +32,10 @@ from importer.settings import CredentialKind, Credentials, Settings
 _CONNECT_TIMEOUT = 10.0
 _LONGEST_WAIT = 60.0
 _MOST_REFUSED_UNSEEN = 10
+_MOST_SHORT_COUNTS = 3
+_MOST_SHORT_COUNTS_ALONE = 10
+"""For one event alone it is hardly the event's fault: refusing it comes late."""
+
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _SETTINGS_OF = {
     CredentialKind.SERVICE_ACCOUNT: "MIXPANEL_SERVICE_ACCOUNT_USERNAME, MIXPANEL_SERVICE_ACCOUNT_SECRET, "
@@ -85,13 +90,13 @@ class _FailedRecord(Struct):
     dollar_insert_id: str | None = msgspec.field(name="$insert_id", default=None)
     insert_id: str | None = None
     field: str | None = None
-    message: str = "refused without a message"
+    message: str | None = None
 
 
 class _Answer(Struct):
     num_records_imported: int | None = None
     failed_records: list[_FailedRecord] | None = None
-    error: str | None = None
+    error: Any = None
 
 
 class _Trouble(Exception):
@@ -120,6 +125,7 @@ class Client:
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        stamina.instrumentation.set_on_retry_hooks([])  # what it would log is logged here, with more sense
         self.max_bytes = settings.batch_bytes
         self._clock = clock
         self._log = log.get()
@@ -156,19 +162,20 @@ class Client:
             first, part = parts.popleft()
             try:
                 if part.size > self.max_bytes and part.count > 1:
-                    raise _TooLarge
+                    parts.extendleft(_halves(first, part))
+                    continue
                 self._take(part, first, self._deliver(part, deadline, outcome), outcome)
             except _TooLarge:
                 if part.count > 1:
                     self._shrink(part.size)
                     parts.extendleft(_halves(first, part))
                 else:
-                    outcome.refused.append(Refusal(first, None, "413: too large for Mixpanel even alone"))
+                    self._refuse_alone(first, "413: too large for Mixpanel even alone", outcome)
             except _Unnamed as unnamed:
                 if part.count > 1:
                     parts.extendleft(_halves(first, part))
                 else:
-                    self._refuse_unnamed(first, str(unnamed), outcome)
+                    self._refuse_alone(first, str(unnamed), outcome)
         return outcome
 
     def close(self) -> None:
@@ -178,12 +185,15 @@ class Client:
     def _take(self, part: Packed, first: int, answer: _Answer, outcome: Outcome) -> None:
         """Books an answer that says what was taken."""
         failed = _failures(part, answer.failed_records or [])
-        outcome.refused += [Refusal(first + index, record.field, record.message) for index, record in failed.items()]
+        outcome.refused += [
+            Refusal(first + index, record.field, record.message or "refused without a message")
+            for index, record in failed.items()
+        ]
         outcome.imported += part.count - len(failed)
         with self._lock:
             self._has_taken = True
 
-    def _refuse_unnamed(self, index: int, message: str, outcome: Outcome) -> None:
+    def _refuse_alone(self, index: int, message: str, outcome: Outcome) -> None:
         """Books one event that was refused alone. If nothing was ever taken it may be no event's fault: then stop."""
         with self._lock:
             self._refused_unseen += not self._has_taken
@@ -280,10 +290,10 @@ class Client:
         status = response.status_code
         if status in {200, 400}:
             answer = _decoded(response)
-            if answer is None:
+            if answer is None or (status == 200 and answer.num_records_imported is None):
                 raise _Trouble(f"Mixpanel's answer ({status}) could not be read", status, self._backoff / 10)
             if not answer.failed_records and status == 400:
-                raise _Unnamed(answer.error or "400: the body was not understood")
+                raise _Unnamed(f"400: {answer.error or 'the body was not understood'}")
             self._check_count(answer, count, tries)
             return answer
         if status == 413:
@@ -297,11 +307,12 @@ class Client:
 
     def _check_count(self, answer: _Answer, count: int, tries: int) -> None:
         """Holds the count against what was sent: an event that was not counted was not taken."""
-        due = count - len(answer.failed_records or ())
+        failed = answer.failed_records or ()  # an event can be in it twice, for two fields
+        due = count - len({(each.index, each.dollar_insert_id, each.insert_id) for each in failed})
         if answer.num_records_imported is None or answer.num_records_imported >= due:
             return
         reason = f"Mixpanel says it imported {answer.num_records_imported} of {due} events"
-        if tries < 3:
+        if tries < (_MOST_SHORT_COUNTS if count > 1 else _MOST_SHORT_COUNTS_ALONE):
             raise _Trouble(reason, 200, self._backoff / 10)
         raise _Unnamed(reason)
 
@@ -352,7 +363,7 @@ def _failures(part: Packed, failed: list[_FailedRecord]) -> dict[int, _FailedRec
         for record in lost:
             index = by_id.get(record.dollar_insert_id or record.insert_id)
             if index is None:
-                raise _Unnamed(record.message)
+                raise _Unnamed(f"400: {record.message or 'a record was refused that is not in the batch'}")
             found[index] = record
     return found
 
@@ -366,7 +377,7 @@ def _halves(first: int, part: Packed) -> tuple[tuple[int, Packed], tuple[int, Pa
 def _retry_after(response: requests.Response) -> float | None:
     """Seconds that a `Retry-After` header asks for, in either of its forms (RFC 9110, 10.2.3)."""
     value = response.headers.get("Retry-After", "").strip()
-    if value.isdigit():
+    if value.isascii() and value.isdigit():
         return float(value)
     try:
         then = parsedate_to_datetime(value)
