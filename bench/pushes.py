@@ -116,7 +116,8 @@ def main() -> None:
     rate = given.messages / answers.seconds
     print(
         f"{given.messages:,} messages in {answers.seconds:.2f} s, {rate:,.0f} a second; "
-        f"answers {dict(answers.counts())}; held open p50 {answers.percentile(0.5) * 1000:.0f} ms, p99 {answers.percentile(0.99) * 1000:.0f} ms"
+        f"answers {dict(answers.counts())}; held open "
+        f"p50 {answers.percentile(0.5) * 1000:.0f} ms, p99 {answers.percentile(0.99) * 1000:.0f} ms"
     )
 
 
