@@ -7,6 +7,7 @@ production runs them, which start again whenever the transform, the settings or 
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
 import re
@@ -20,9 +21,9 @@ from pathlib import Path
 
 import requests
 
-from sandbox import processes, topic
+from sandbox import processes, pubsub_emulator, topic
 from sandbox.changes import Changes, files_under
-from sandbox.clients import Bucket, Standin, Topic
+from sandbox.clients import Bucket, EmulatedTopic, Standin, Topic
 from sandbox.functions import Functions, NotStartedError
 from sandbox.news import News
 from sandbox.processes import ROOT, Service
@@ -97,10 +98,21 @@ class Running:
         )
         self._services.append(service)
         self.standin = Standin(service.url)
-        service = start(processes.service("sandbox.topic", "--port", port["pubsub_emulator_port"]))
-        self._services.append(service)
-        self.topic = Topic(service.url)
         self._places = {"MIXPANEL_API_URL": self.standin.url, "STORAGE_EMULATOR_HOST": self.bucket.url}
+        self.topic: Topic | EmulatedTopic
+        missing = pubsub_emulator.missing()
+        if self._options.emulator and missing:
+            self._screen.whole(f"A small topic takes the place of Google's Pub/Sub emulator. {missing}", "dim")
+        if self._options.emulator and not missing:
+            self._screen.line("Starting Google's Pub/Sub emulator (--no-emulator does without) …", "dim")
+            emulator = start(pubsub_emulator.emulator(topic.PROJECT, ports["pubsub_emulator_port"]))
+            emulator.subscribe(topic.NAME, f"http://127.0.0.1:{ports['pubsub_port']}", ack_deadline=60)
+            self.topic = EmulatedTopic(f"http://{emulator.host}", topic.SUBSCRIPTION)
+            self._places["PUBSUB_EMULATOR_HOST"] = emulator.host
+        else:
+            service = start(processes.service("sandbox.topic", "--port", port["pubsub_emulator_port"]))
+            self._services.append(service)
+            self.topic = Topic(service.url)
         tell = start(Teller(self.standin.url))
 
         def hear(line: str) -> None:
@@ -132,8 +144,12 @@ class Running:
     def _read_settings(self) -> None:
         given = self._options
         found = variables(os.environ, given.env_file, given.transform, self._places)
-        if found.topic:
-            raise VariablesError("IMPORT_REJECTS names a topic, which the sandbox has none of; name a bucket.")
+        if found.topic and isinstance(self.topic, EmulatedTopic):
+            self.topic.make(found.topic)
+        elif found.topic:
+            raise VariablesError(
+                "IMPORT_REJECTS names a topic, and only Google's emulator has those; name a bucket here."
+            )
         for name in found.buckets():
             self.bucket.make(name)
         before, self._variables = self._variables, found
@@ -217,7 +233,8 @@ class Running:
         line()
         line(f"   live view       {self.standin.url}/", "bold")
         line(f"   bucket          gs://{bucket.name} at {bucket.url}")
-        line(f"   topic           {topic.TOPIC} at {self.topic.url}")
+        made_by = "in Google's emulator" if isinstance(self.topic, EmulatedTopic) else "without Google's emulator"
+        line(f"   topic           {topic.TOPIC} at {self.topic.url}, {made_by}")
         for name in ("gcs_import", "pubsub_import"):
             line(f"   {name:<15} {self.functions.url(name)}")
         line(f"   settings        {', '.join(sorted(given)) or 'all as by default'}")
@@ -226,14 +243,27 @@ class Running:
         line()
         line("Write a file to the bucket: drop it on the live view, or")
         command(f"   curl -T my-events.jsonl {bucket.url}/{bucket.name}/")
-        overrides = f"CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE={bucket.url}/ CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true"
-        command(f"   {overrides} gcloud storage cp my-events.jsonl gs://{bucket.name}/")
+        command(f"   {_overrides('STORAGE', bucket.url)} gcloud storage cp my-events.jsonl gs://{bucket.name}/")
         line("Publish a message:")
         event = json.dumps({"event": "Signup", "properties": {"time": int(time.time()), "distinct_id": "user-1"}})
-        command(f"   curl --data-binary '{event}' {self.topic.url}/")
+        if isinstance(self.topic, Topic):
+            command(f"   curl --data-binary '{event}' {self.topic.url}/")
+        else:
+            data = base64.b64encode(event.encode()).decode()
+            message = json.dumps({"messages": [{"data": data}]})
+            command(
+                f"   curl -H 'Content-Type: application/json' -d '{message}' {self.topic.url}/v1/{topic.TOPIC}:publish"
+            )
+        overrides = _overrides("PUBSUB", self.topic.url)
+        command(f"   {overrides} gcloud pubsub topics publish {topic.TOPIC} --message='{event}'")
         line()
         line("Change the transform, the settings or the importer, and the functions start again. Ctrl-C stops it all.")
         line()
+
+
+def _overrides(api: str, url: str) -> str:
+    """What makes gcloud, in front of its command, speak to a stand-in."""
+    return f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}={url}/ CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true"
 
 
 def _short(path: Path) -> str:

@@ -125,6 +125,25 @@ class Topic:
         _post(f"{self.url}/sandbox/function", {"url": function_url})
 
 
+@dataclass(frozen=True, slots=True)
+class EmulatedTopic:
+    """A topic in Google's Pub/Sub emulator at `url`, with a push subscription of this (full) name."""
+
+    url: str
+    subscription: str
+
+    def push_to(self, function_url: str | None) -> None:
+        """Pushes to this address from now on; None keeps messages waiting."""
+        config = {"pushEndpoint": function_url} if function_url else {}
+        _post(f"{self.url}/v1/{self.subscription}:modifyPushConfig", {"pushConfig": config})
+
+    def make(self, topic: str) -> None:
+        """Makes another topic, by its full name, unless there is one."""
+        answer = requests.put(f"{self.url}/v1/{topic}", json={}, timeout=60)
+        if answer.status_code != requests.codes.conflict:
+            answer.raise_for_status()
+
+
 def _get(url: str) -> requests.Response:
     answer = requests.get(url, timeout=60)
     answer.raise_for_status()

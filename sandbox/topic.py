@@ -30,8 +30,10 @@ from starlette.routing import Route
 from sandbox.delivery import Deliverer
 from sandbox.serving import serve
 
-TOPIC = "projects/sandbox/topics/events"
-SUBSCRIPTION = "projects/sandbox/subscriptions/mixpanel"
+PROJECT = "sandbox"
+NAME = "events"
+TOPIC = f"projects/{PROJECT}/topics/{NAME}"
+SUBSCRIPTION = f"projects/{PROJECT}/subscriptions/{NAME}"
 MOST_BYTES = 10_000_000
 """Bytes of a message, at most: https://cloud.google.com/pubsub/quotas#resource_limits"""
 

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from sandbox import pubsub_emulator
 from sandbox.clients import Standin, Topic
 from sandbox.processes import ROOT
 
@@ -32,6 +33,9 @@ T = TypeVar("T")
 ANY_PORTS = tuple(
     part for name in ("page", "bucket", "gcs", "pubsub", "pubsub-emulator") for part in (f"--{name}-port", "0")
 )
+
+
+MAPPING = "def to_mixpanel(record):\n    record['event'] += {!r}\n    return record\n"
 
 
 class Running:
@@ -137,6 +141,25 @@ def test_no_process_and_no_port_is_left_when_it_is_stopped(number: signal.Signal
     assert "Traceback" not in sandbox.shown
 
 
+@needs_proc
+def test_with_googles_emulator_messages_wait_for_a_broken_transform_to_be_mended(tmp_path: Path) -> None:
+    if missing := pubsub_emulator.missing():
+        pytest.skip(missing)
+    mapping = tmp_path / "their_mapping.py"
+    mapping.write_text("def to_mixpanel(record:\n")
+    shell = {"PYTHONPATH": str(tmp_path)}
+    with running(*ANY_PORTS, "--transform", "their_mapping:to_mixpanel", **shell) as sandbox:
+        sandbox.wait_for("wait until that is mended")
+        ports = sandbox.ports()
+        subprocess.run(sandbox.command("curl -H"), shell=True, check=True, capture_output=True)  # noqa: S602
+        mapping.write_text(MAPPING.format(" 2"))
+        until(lambda: [each["event"]["event"] for each in sandbox.ask("events")] == ["Signup 2"])
+        sandbox.process.send_signal(signal.SIGTERM)
+        assert sandbox.ends() == 128 + signal.SIGTERM
+        assert until(lambda: not sandbox.left(), timeout=5)
+        assert all(map(is_free, ports))
+
+
 def test_a_taken_port_gets_a_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
@@ -186,9 +209,6 @@ class Desk:
         self.sandbox.wait_for(re.escape(file.name) + r" changed: .*\n(.*\n)*?.*" + then, so_far)
 
 
-MAPPING = "def to_mixpanel(record):\n    record['event'] += {!r}\n    return record\n"
-
-
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     place = tmp_path_factory.mktemp("desk")
@@ -235,8 +255,8 @@ def test_messages_are_published_by_the_command_that_is_shown_and_by_gclouds_own_
     assert len(requests.post(url, json={"messages": [{"data": data}]}, timeout=10).json()["messageIds"]) == 1
     desk.wait_for_events("Signup", "Login")
     Topic(command.split()[-1]).publish(b"{broken")
-    desk.sandbox.wait_for(r"projects/sandbox/subscriptions/mixpanel.*not JSON")
-    until(lambda: any("mixpanel" in each["name"] for each in desk.sandbox.ask("sources")))
+    desk.sandbox.wait_for(r"projects/sandbox/subscriptions/events.*not JSON")
+    until(lambda: any("subscriptions/events" in each["name"] for each in desk.sandbox.ask("sources")))
 
 
 def test_what_is_new_or_changed_in_the_folder_is_written_to_the_bucket(desk: Desk) -> None:
