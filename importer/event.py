@@ -62,6 +62,7 @@ _decode_parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _PROPERTIES_OPEN = re.compile(rb'"properties"\s*:\s*\{')
 _EMPTY_OBJECT = re.compile(rb"\s*\}")
 _BLANK = b" \t\r\n"
+_MOST_TOLD = 500
 
 
 _exhaust = deque[object](maxlen=0).extend
@@ -259,11 +260,19 @@ def _transformed(record: bytes, transform: Transform) -> list[bytes]:
     try:
         made = transform(value)
     except Exception as error:
-        raise Invalid(f"the transform raised {type(error).__name__}: {error}") from error
+        raise Invalid(f"the transform raised {type(error).__name__}: {_told(error)}") from None
     if made is None:
         return []
     events = made if isinstance(made, list) else [made]
     return [_complete(_encode(event), record, nth) for nth, event in enumerate(events)]
+
+
+def _told(error: Exception) -> str:
+    """The exception's text, which may be anything, so that it can be logged and kept."""
+    try:
+        return str(error)[:_MOST_TOLD].encode(errors="replace").decode()
+    except Exception:
+        return "(its text cannot be had)"
 
 
 def _whole(record: bytes) -> Any:
@@ -280,7 +289,7 @@ def _encode(made: Any) -> bytes:
     try:
         event = msgspec.json.encode(made)
     except Exception as error:
-        raise Invalid(f"the transform returned what is no JSON: {error}") from error
+        raise Invalid(f"the transform returned what is no JSON: {_told(error)}") from None
     if len(event) >= MAX_EVENT_BYTES:
         raise Invalid("is too long after the transform: Mixpanel takes events under 1 MB")
     return event

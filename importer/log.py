@@ -6,6 +6,7 @@ Values are JSON strings, so no event's content can start a line of its own or pa
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -56,4 +57,7 @@ def _severity(_: WrappedLogger, method: str, event: MutableMapping[str, Any]) ->
 
 
 def _dump(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> str:
-    return msgspec.json.encode(event, enc_hook=str).decode()
+    try:
+        return msgspec.json.encode(event, enc_hook=str).decode()
+    except UnicodeEncodeError:  # half of a surrogate pair, as a transform's exception may hold
+        return json.dumps(event, default=str)

@@ -125,7 +125,7 @@ class Client:
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
-        stamina.instrumentation.set_on_retry_hooks([])  # what it would log is logged here, with more sense
+        stamina.instrumentation.set_on_retry_hooks([])  # each try again is logged once, here
         self.max_bytes = settings.batch_bytes
         self._clock = clock
         self._log = log.get()

@@ -108,15 +108,16 @@ class RejectLog:
         self._count += 1
         if self._most is not None and self._count > self._most:
             return
+        reason, field = reject.reason[:_LOGGED_CHARACTERS], (reject.field or "")[:_LOGGED_CHARACTERS]
         self._tell(
-            f"{reject.source}, line {reject.line}: {reject.field + ': ' if reject.field else ''}{reject.reason}",
+            f"{reject.source}, line {reject.line}: {field + ': ' if field else ''}{reason}",
             kind="reject",
             source=reject.source,
             line=reject.line,
             offset=reject.offset,
-            reason=reject.reason[:_LOGGED_CHARACTERS],
-            field=reject.field,
-            insert_id=reject.insert_id,
+            reason=reason,
+            field=field or None,
+            insert_id=reject.insert_id and reject.insert_id[:_LOGGED_CHARACTERS],
             _event=reject.event[: self._characters],
         )
         if self._count == self._most:

@@ -53,7 +53,6 @@ class Credentials(Struct, frozen=True):
 
 
 _Whole = Annotated[int, Meta(ge=1)]
-_Seconds = Annotated[float, Meta(ge=0)]
 
 
 class _Environment(Struct, frozen=True):
@@ -75,9 +74,9 @@ class _Environment(Struct, frozen=True):
     IMPORT_EXCLUDE: str = ""
     IMPORT_REJECTS: Annotated[str, Meta(pattern=r"^(gs://[^/]+/.*[^/].*|projects/[^/]+/topics/[^/]+)$")] | None = None
     IMPORT_CHECKPOINTS: Annotated[str, Meta(pattern=r"^gs://[^/]+/.*[^/].*$")] | None = None
-    IMPORT_PATIENCE: _Seconds | None = None
+    IMPORT_PATIENCE: Annotated[float, Meta(ge=0, le=86_400)] | None = None
     IMPORT_BACKOFF: Annotated[float, Meta(gt=0, le=60)] = 2
-    IMPORT_TIMEOUT: Annotated[float, Meta(gt=0)] = 60
+    IMPORT_TIMEOUT: Annotated[float, Meta(gt=0, le=3_600)] = 60
     IMPORT_MAX_WAIT: Annotated[float, Meta(ge=0, le=10)] = 0.25
     CLOUD_RUN_TIMEOUT_SECONDS: _Whole | None = None
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -94,15 +93,16 @@ _MAY_BE = {
     "IMPORT_TRANSFORM": "module:function, such as mapping:to_mixpanel",
     "IMPORT_REJECTS": "gs://bucket/prefix or projects/PROJECT/topics/TOPIC",
     "IMPORT_CHECKPOINTS": "gs://bucket/prefix",
-    "IMPORT_PATIENCE": "a number of seconds, 0 or more",
+    "IMPORT_PATIENCE": "a number of seconds from 0 to 86400",
     "IMPORT_BACKOFF": "a number of seconds above 0, at most 60",
-    "IMPORT_TIMEOUT": "a number of seconds above 0",
+    "IMPORT_TIMEOUT": "a number of seconds above 0, at most 3600",
     "IMPORT_MAX_WAIT": "a number of seconds from 0 to 10",
     "CLOUD_RUN_TIMEOUT_SECONDS": "a whole number of seconds, as Cloud Run sets it",
     "LOG_LEVEL": "DEBUG, INFO, WARNING or ERROR",
 }
 
-_SECRET = {"MIXPANEL_SERVICE_ACCOUNT_SECRET", "MIXPANEL_PROJECT_TOKEN", "MIXPANEL_API_SECRET"}
+_NOT_SHOWN = {"MIXPANEL_PROJECT_ID", "MIXPANEL_API_URL"}
+"""A secret may have been put there by mistake."""
 
 
 class Settings(Struct, frozen=True):
@@ -169,11 +169,17 @@ def _convert(found: dict[str, str]) -> _Environment:
     """Converts the texts one by one first, so that the error can name the variable and show its value."""
     for name, text in found.items():
         try:
-            msgspec.convert({name: text}, _Environment, strict=False)
+            value = getattr(msgspec.convert({name: text}, _Environment, strict=False), name)
         except msgspec.ValidationError:
-            shown = "not what it must be" if name in _SECRET else repr(text[:80])
-            raise SettingsError(f"{name} is {shown}: it must be {_MAY_BE[name]}.") from None
+            value = None
+        if value is None:
+            raise _wrong(name, text)
     return msgspec.convert(found, _Environment, strict=False)
+
+
+def _wrong(name: str, text: str) -> SettingsError:
+    shown = "not what it must be" if name in _NOT_SHOWN else repr(text[:80])
+    return SettingsError(f"{name} is {shown}: it must be {_MAY_BE[name]}.")
 
 
 def _credentials(env: _Environment) -> Credentials:
@@ -210,9 +216,14 @@ def _credentials(env: _Environment) -> Credentials:
 
 def _api_url(env: _Environment) -> str:
     url = (env.MIXPANEL_API_URL or _HOSTS[env.MIXPANEL_REGION]).rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path or parts.username is not None:
-        raise SettingsError(f"MIXPANEL_API_URL is not an address it can use: it must be {_MAY_BE['MIXPANEL_API_URL']}.")
+    try:
+        parts = urlsplit(url)
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        address = f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port is not None else "")
+    except ValueError:
+        raise _wrong("MIXPANEL_API_URL", url) from None
+    if parts.scheme not in {"http", "https"} or not host or address != url.lower() or any(map(str.isspace, url)):
+        raise _wrong("MIXPANEL_API_URL", url)
     return url
 
 

@@ -8,8 +8,6 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
-import stamina.instrumentation
-
 from importer import log
 from importer.settings import API_SECRET_RETIRED, CredentialKind, Settings, SettingsError, from_environment
 from importer.transform import load
@@ -28,7 +26,6 @@ def settings() -> Settings:
     # Hardly anything here is garbage that only the collector can find. Looking for it took a sixth of the start, and
     # half of the time that a thousand requests held open take (280 µs a message, 150 without).
     gc.set_threshold(100_000, 50, 100)
-    stamina.instrumentation.set_on_retry_hooks([])  # each try again is logged once, by who makes it
     try:
         found = from_environment(os.environ)
         log.configure(found.log_level)

@@ -252,8 +252,23 @@ def cyclic(record: dict[str, Any]) -> Any:
     return record
 
 
+class Untold(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def raising_untold(_: dict[str, Any]) -> Any:
+    raise Untold
+
+
+def raising_anything(_: dict[str, Any]) -> Any:
+    raise ValueError("\ud83d" + "x" * 100_000)
+
+
 MISMAPPED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "raises": (raising, "the transform raised KeyError: 'customer'"),
+    "raises what has no text": (raising_untold, r"the transform raised Untold: \(its text cannot be had\)"),
+    "raises half an emoji and much else": (raising_anything, r"the transform raised ValueError: \?x{400,500}$"),
     "returns a text": (lambda _: "event", "the transform returned str: it may return a dict, a list of dicts, or None"),
     "returns a list of texts": (lambda _: ["event"], "the transform returned str"),
     "returns nothing of use": (lambda _: {}, "has no event name"),
