@@ -27,7 +27,7 @@ _INSTALL = (
     "`gcloud components install beta pubsub-emulator` (with apt: google-cloud-cli-pubsub-emulator)"
 )
 _WITH_ITS_CHILDREN = """
-trap 'kill -s KILL -- -$gcloud $gcloud; kill -s KILL 0' TERM
+trap 'trap "" TERM; kill -s KILL -- -$gcloud $gcloud 2>/dev/null; kill -s KILL 0' TERM
 "$@" & gcloud=$!
 wait $gcloud
 """
