@@ -6,6 +6,8 @@ clients reach it through `STORAGE_EMULATOR_HOST`, and so do `curl` and `gcloud s
 line of JSON with its "url" and "bucket" when it is ready:
 
     python -m sandbox.bucket --port 9023 --bucket events --function-url http://localhost:8080
+
+Trouble can be asked for under /sandbox/faults (see `sandbox.storage_faults`).
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ from gcp_storage_emulator.server import RequestHandler, Router
 from gcp_storage_emulator.storage import Storage
 
 from sandbox.eventarc import Trigger
+from sandbox.faults import SwitchError
+from sandbox.storage_faults import Kind, StorageFaults
 
 Resource = dict[str, Any]
 """An object as the storage API shows it: https://cloud.google.com/storage/docs/json_api/v1/objects#resource"""
@@ -94,6 +98,7 @@ class _Storage(Storage):  # type: ignore[misc]
         self.lock = threading.RLock()
         self.watched = watched
         self.trigger = trigger
+        self.faults = StorageFaults()
         self._last_generation = 0
         buckets.create_bucket(watched, self)
 
@@ -116,8 +121,9 @@ class _Storage(Storage):  # type: ignore[misc]
                 return None
 
     def reset(self) -> None:
-        """Empties all buckets, and forgets their events."""
+        """Empties all buckets, forgets their events, and ends all trouble."""
         with self.lock:
+            self.faults.reset()
             self.trigger.reset()
             self.wipe(keep_buckets=True)
 
@@ -183,6 +189,9 @@ class _Handler(RequestHandler):  # type: ignore[misc]
                 return
         if found := re.fullmatch(f"{_BUCKET}/o/([^/]+)", url.path):
             current = self.storage.current(*map(unquote, found.groups()))
+            if fate := self.storage.faults.next("metadata", unquote(found[2])):
+                self._send(HTTPStatus(int(fate)))
+                return
             if refusal := self._refusal(current and current[0]):
                 self._send(refusal)
                 return
@@ -245,6 +254,10 @@ class _Handler(RequestHandler):  # type: ignore[misc]
         self._send_json({"kind": "storage#storageLayout", "bucket": bucket, "locationType": "multi-region"})
 
     def _store(self, bucket: str, name: str, content: bytes, content_type: str | None, metadata: Resource) -> None:
+        fate = self.storage.faults.next("upload", name)
+        if fate == "upload_503":
+            self._send(HTTPStatus.SERVICE_UNAVAILABLE)
+            return
         host = f"http://{self.headers.get('Host')}"
         content_type = content_type or "application/octet-stream"
         resource = objects._make_object_resource(host, bucket, name, content_type, str(len(content)), metadata)
@@ -256,7 +269,10 @@ class _Handler(RequestHandler):  # type: ignore[misc]
         except Conflict as error:
             self._send_json({"error": {"code": 400, "message": str(error)}}, HTTPStatus.BAD_REQUEST)
         else:
-            self._send_json(resource)
+            if fate == "upload_cut":
+                self._hang_up()
+            else:
+                self._send_json(resource)
 
     # Downloads
 
@@ -264,6 +280,9 @@ class _Handler(RequestHandler):  # type: ignore[misc]
         """An object's metadata, or with alt=media its content."""
         if self.query.get("alt") == "media":
             self.download(bucket, name)
+            return
+        if fate := self.storage.faults.next("metadata", name):
+            self._send(HTTPStatus(int(fate)))
             return
         current = self.storage.current(bucket, name)
         refusal = self._refusal(current and current[0])
@@ -278,6 +297,10 @@ class _Handler(RequestHandler):  # type: ignore[misc]
         The emulator copies the whole object for each range, takes no notice of `generation`, answers 206 beyond the
         end, and gives out gzipped objects without saying so.
         """
+        fate = self.storage.faults.next("download", name)
+        if fate and fate.isdigit():
+            self._send(HTTPStatus(int(fate)))
+            return
         current = self.storage.current(bucket, name)
         refusal = self._refusal(current and current[0])
         if current is None or refusal:
@@ -293,7 +316,7 @@ class _Handler(RequestHandler):  # type: ignore[misc]
         asked = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
         if not asked or asked[0] == "bytes=-":
             headers["x-goog-hash"] = f"crc32c={resource['crc32c']},md5={resource['md5Hash']}"
-            self._send(HTTPStatus.OK, content, headers)
+            self._send_content(name, HTTPStatus.OK, memoryview(content), headers, fate)
             return
         size = len(content)
         first = int(asked[1]) if asked[1] else max(0, size - int(asked[2]))
@@ -302,7 +325,28 @@ class _Handler(RequestHandler):  # type: ignore[misc]
             self._send(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers={"Content-Range": f"bytes */{size}"})
             return
         headers["Content-Range"] = f"bytes {first}-{beyond - 1}/{size}"
-        self._send(HTTPStatus.PARTIAL_CONTENT, memoryview(content)[first:beyond], headers)
+        self._send_content(name, HTTPStatus.PARTIAL_CONTENT, memoryview(content)[first:beyond], headers, fate)
+
+    def _send_content(
+        self, name: str, status: HTTPStatus, content: memoryview, headers: dict[str, str], fate: Kind | None
+    ) -> None:
+        """Sends an object's content, or with trouble some of it."""
+        whole, middle = len(content), len(content) // 2
+        if fate == "corrupt":
+            content = memoryview(_spoiled(content, middle))
+        elif fate in {"cut", "stall"}:
+            content = content[:middle]
+        self.storage.faults.count(name, len(content))
+        self._send(status, content, {**headers, "Content-Length": str(whole)})
+        if fate == "stall":
+            self.wfile.flush()
+            time.sleep(self.storage.faults.switches.stall_seconds)
+        if fate in {"cut", "stall"}:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Ends the connection, whatever the client still waits for."""
+        self.close_connection = True
 
     def _refusal(self, resource: Resource | None) -> HTTPStatus | None:
         """What to refuse the request with, which names a generation that is not current or a condition that fails.
@@ -332,6 +376,19 @@ class _Handler(RequestHandler):  # type: ignore[misc]
         self.storage.trigger.send_to(json.loads(self.body)["url"])
         self._send_json({})
 
+    def change_faults(self) -> None:
+        """Turns the switches that make trouble."""
+        try:
+            self.storage.faults.change(json.loads(self.body))
+        except SwitchError as error:
+            self._send_json({"error": str(error)}, HTTPStatus.BAD_REQUEST)
+        else:
+            self._send_json({})
+
+    def read(self) -> None:
+        """How many bytes of each object were read."""
+        self._send_json(self.storage.faults.read())
+
     def reset(self) -> None:
         """Forgets everything."""
         self.storage.reset()
@@ -344,9 +401,10 @@ class _Handler(RequestHandler):  # type: ignore[misc]
         self, status: HTTPStatus, content: bytes | memoryview = b"", headers: dict[str, str] | None = None
     ) -> None:
         self.send_response(status)
-        for name, value in (headers or {}).items():
+        headers = headers or {}
+        for name, value in headers.items():
             self.send_header(name, value)
-        if status != HTTPStatus.NOT_MODIFIED:
+        if status != HTTPStatus.NOT_MODIFIED and "Content-Length" not in headers:
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -358,6 +416,8 @@ class _Handler(RequestHandler):  # type: ignore[misc]
 _ROUTES: tuple[tuple[str, str, Callable[..., None]], ...] = (
     ("GET", "/sandbox/deliveries", _Handler.deliveries),
     ("POST", "/sandbox/function", _Handler.send_to),
+    ("POST", "/sandbox/faults", _Handler.change_faults),
+    ("GET", "/sandbox/read", _Handler.read),
     ("POST", "/sandbox/reset", _Handler.reset),
     ("POST", rf"(?:/upload)?{_BUCKET}/o", _Handler.insert),
     ("GET", rf"{_BUCKET}/storageLayout", _Handler.storage_layout),
@@ -366,6 +426,13 @@ _ROUTES: tuple[tuple[str, str, Callable[..., None]], ...] = (
     ("GET", r"/(?!storage/|b/|batch/)([^/]+)/(.+)", _Handler.download),
     ("PUT", r"/(?!upload/|storage/|b/)([^/]+)/(.+)", _Handler.put),
 )
+
+
+def _spoiled(content: memoryview, at: int) -> bytes:
+    """The content with one bit turned."""
+    spoiled = bytearray(content)
+    spoiled[at : at + 1] = bytes(byte ^ 1 for byte in spoiled[at : at + 1])
+    return bytes(spoiled)
 
 
 def _body(headers: email.message.Message, connection: io.BufferedIOBase) -> bytes:
@@ -412,6 +479,10 @@ def _object_headers(resource: Resource) -> dict[str, str]:
     return {name: str(value) for name, value in given.items() if value is not None}
 
 
+def _trigger(given: argparse.Namespace) -> Trigger:
+    return Trigger(given.function_url, first_wait=given.first_wait, longest_wait=given.longest_wait)
+
+
 def main() -> None:
     """Serves a bucket as the command line says until SIGTERM or Ctrl-C."""
     arguments = argparse.ArgumentParser(prog="python -m sandbox.bucket", description="Serves a local bucket.")
@@ -421,13 +492,16 @@ def main() -> None:
     arguments.add_argument(
         "--first-wait", type=float, default=1.0, metavar="SECONDS", help="before a delivery is repeated (default: 1)"
     )
+    arguments.add_argument(
+        "--longest-wait", type=float, default=10.0, metavar="SECONDS", help="that it is ever repeated after (10)"
+    )
     given = arguments.parse_args()
     logging.disable(logging.CRITICAL)  # the emulator logs what clients do, as errors
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
     try:
-        server = Server(given.bucket, given.port, Trigger(given.function_url, first_wait=given.first_wait))
+        server = Server(given.bucket, given.port, _trigger(given))
     except OSError as error:
         sys.exit(f"Port {given.port} cannot be had: {error.strerror}. Choose another with --port.")
     with server:

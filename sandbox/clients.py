@@ -77,6 +77,14 @@ class Bucket:
         """Delivers events to this address from now on; None keeps them waiting."""
         _post(f"{self.url}/sandbox/function", {"url": function_url})
 
+    def faults(self, **rules: Any) -> None:
+        """Makes it fail by `rules`, which replace those before; none end all trouble."""
+        _post(f"{self.url}/sandbox/faults", rules)
+
+    def read(self) -> dict[str, int]:
+        """How many bytes of each object's content were read since it was emptied, those read again included."""
+        return dict(_get(f"{self.url}/sandbox/read").json())
+
     def deliveries(self) -> list[dict[str, Any]]:
         """The last thousand events, oldest first: `name`, `generation`, `attempts`, `status`, `delivered`."""
         return list(_get(f"{self.url}/sandbox/deliveries").json())

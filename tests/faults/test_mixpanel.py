@@ -1,0 +1,100 @@
+"""Whatever Mixpanel and the way to it do wrong, every event is there in the end: from files and from messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bench.events import Events
+from sandbox import processes
+from sandbox.clients import Bucket, Standin
+from sandbox.faults import KINDS
+from tests.conftest import StartFunction
+from tests.faults.trouble import QUICK, SEED, accounted, content, messages, missing, push_until_taken, twice
+
+EACH: dict[str, dict[str, float]] = {kind: {kind: 0.3} for kind in KINDS}
+MIXED: dict[str, dict[str, float]] = {
+    "all kinds, 10 % fail": dict.fromkeys(KINDS, 0.1 / len(KINDS)),
+    "all kinds, 60 % fail": dict.fromkeys(KINDS, 0.05),
+}
+TROUBLE = {**EACH, "429 and 503, with Retry-After": {"429": 0.15, "503": 0.15, "retry_after": 0.1}, **MIXED}
+
+
+@pytest.fixture(scope="module")
+def environment(standin_process: processes.Service, bucket_process: processes.Service) -> dict[str, str]:
+    return {
+        **QUICK,
+        "MIXPANEL_API_URL": standin_process.url,
+        "MIXPANEL_PROJECT_TOKEN": "demo",
+        "STORAGE_EMULATOR_HOST": bucket_process.url,
+    }
+
+
+@pytest.fixture(scope="module")
+def files(environment: dict[str, str]) -> Iterator[processes.Function]:
+    with processes.function("gcs_import", environment=environment) as function:
+        yield function
+
+
+@pytest.fixture(scope="module")
+def pushes(environment: dict[str, str]) -> Iterator[processes.Function]:
+    with processes.function("pubsub_import", environment=environment) as function:
+        yield function
+
+
+@pytest.mark.parametrize("name", TROUBLE)
+def test_a_file_arrives_whole(
+    name: str, standin: Standin, bucket: Bucket, files: processes.Function, figure: Callable[[str], None]
+) -> None:
+    """Invariants 1 and 6: all read is accounted for; what a retry can heal is retried, or else delivered again."""
+    events = Events(20_000, "small", seed=SEED)
+    standin.faults(seed=SEED, hang_seconds=0.7, **TROUBLE[name])
+    bucket.send_events_to(files.url)
+    bucket.put("events.jsonl", content(events))
+    deliveries = bucket.wait_until_delivered()
+    assert not missing(events, standin)
+    assert all(accounted(line) for line in files.log("import"))
+    figure(f"{twice(standin):,} of 20,000 came twice, {deliveries[0]['attempts']} deliveries")
+
+
+@pytest.mark.parametrize("name", TROUBLE)
+def test_messages_arrive_whole(
+    name: str, standin: Standin, pushes: processes.Function, figure: Callable[[str], None]
+) -> None:
+    """Invariant 2: a message is acknowledged only when Mixpanel has its events."""
+    events = Events(20_000, "small", seed=SEED)
+    standin.faults(seed=SEED, hang_seconds=0.7, **TROUBLE[name])
+    of = 1 if name == "all kinds, 10 % fail" else 10
+    again = push_until_taken(pushes.url, messages(events, of), senders=400)
+    assert not missing(events, standin)
+    figure(f"{twice(standin):,} of 20,000 came twice, {again} messages pushed again")
+
+
+@pytest.mark.parametrize("settings", [{}, {"IMPORT_CHECKPOINTS": "gs://events/checkpoints"}], ids=["", "checkpoints"])
+def test_a_file_without_patience_arrives_by_being_delivered_again(
+    settings: dict[str, str], standin: Standin, bucket: Bucket, function: StartFunction, figure: Callable[[str], None]
+) -> None:
+    """Invariant 6: when patience ends, the work is handed back, and the next delivery brings what is missing."""
+    events = Events(20_000, "small", seed=SEED)
+    gcs_import = function("gcs_import", **{**QUICK, "IMPORT_PATIENCE": "0", "IMPORT_BATCH_EVENTS": "2000"}, **settings)
+    standin.faults(seed=SEED, hang_seconds=0.7, **dict.fromkeys(KINDS, 0.3 / len(KINDS)))
+    bucket.send_events_to(gcs_import.url)
+    bucket.put("events.jsonl", content(events))
+    deliveries = bucket.wait_until_delivered(timeout=120)
+    assert not missing(events, standin)
+    assert deliveries[0]["attempts"] > 1
+    figure(f"{twice(standin):,} of 20,000 came twice, {deliveries[0]['attempts']} deliveries")
+
+
+def test_messages_without_patience_arrive_by_being_pushed_again(
+    standin: Standin, function: StartFunction, figure: Callable[[str], None]
+) -> None:
+    """Invariants 2 and 6: a message whose batch was not taken is not acknowledged, so it comes again."""
+    events = Events(20_000, "small", seed=SEED)
+    pubsub_import = function("pubsub_import", **{**QUICK, "IMPORT_PATIENCE": "0"})
+    standin.faults(seed=SEED, hang_seconds=0.7, **dict.fromkeys(KINDS, 0.05))
+    again = push_until_taken(pubsub_import.url, messages(events, of=10), senders=400)
+    assert not missing(events, standin)
+    assert again > 0
+    figure(f"{twice(standin):,} of 20,000 came twice, {again} messages pushed again")
