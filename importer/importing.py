@@ -325,25 +325,29 @@ class _Run:
 
     def _give_up(self, error: Exception) -> NoReturn:
         """Lets what is on its way come to its end, saves how far that is, and hands the rest back."""
-        reason = _told(error)
-        try:
-            if not isinstance(error, NotTaken | NotKept):
-                while self._unbooked:
-                    self._book()
-            if isinstance(error, Corrupted):
-                self._forget()
-            elif isinstance(error, Gone):
-                self._keep()
-            elif not isinstance(error, NotKept):
-                self._save()
-        except Exception as another:
-            reason = f"{reason}; and then {_told(another)}"
+        failures = [error]
+        for step in (self._settle_what_is_on_its_way, self._leave_off):
+            try:
+                step(failures)
+            except Exception as another:
+                failures.append(another)
         self._count_the_rest()
-        raise HandedBack(reason, self._report) from error
+        raise HandedBack("; and then ".join(map(_told, failures)), self._report) from error
 
-    def _forget(self) -> None:
-        if self._progress:
-            self._progress.checkpoints.forget()
+    def _settle_what_is_on_its_way(self, failures: list[Exception]) -> None:
+        if not any(isinstance(one, NotTaken | NotKept) for one in failures):
+            while self._unbooked:
+                self._book()
+
+    def _leave_off(self, failures: list[Exception]) -> None:
+        """Leaves the place that the next delivery goes on from, as far as the failures allow."""
+        if any(isinstance(one, Corrupted) for one in failures):
+            if self._progress:
+                self._progress.checkpoints.forget()
+        elif any(isinstance(one, Gone) for one in failures):
+            self._keep()
+        elif not any(isinstance(one, NotKept) for one in failures):
+            self._save()
 
     def _count_the_rest(self) -> None:
         """What was imported beyond the place that the next delivery goes on from counts as imported all the same."""

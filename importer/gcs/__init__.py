@@ -30,7 +30,12 @@ _Found = tuple[Checkpoint, ReadTo]
 
 _PATIENCE = 300.0
 _MARGIN = 0.05
-_SHORTEST_MARGIN = 3.0
+_SHORTEST_MARGIN = 10.0
+_WIDEST_MARGIN = 0.3
+"""Of the time limit, what is kept for the end: a twentieth, but ten seconds where that is less than a third."""
+
+_SETTLING = 0.7
+"""The part of that in which what is on its way may still be tried again; the rest is for the last answers."""
 
 
 class BucketSource:
@@ -138,13 +143,14 @@ class BucketSource:
         return report
 
     def _limits(self, started: float) -> Limits:
-        """Reading stops a margin before the platform ends us; half of it is for what is on its way then."""
+        """Reading stops a margin before the platform ends us; most of it is for what is on its way then."""
         patience = _PATIENCE if self._settings.patience is None else self._settings.patience
         limit = self._settings.time_limit
         if limit is None:
             return Limits(patience)
-        margin = max(limit * _MARGIN, _SHORTEST_MARGIN)
-        return Limits(patience, started + limit - margin, started + limit - margin / 2)
+        margin = max(limit * _MARGIN, min(limit * _WIDEST_MARGIN, _SHORTEST_MARGIN))
+        stop_at = started + limit - margin
+        return Limits(patience, stop_at, stop_at + margin * _SETTLING)
 
     def _summarize(self, source: str, outcome: str, report: Report, reason: str | None) -> None:
         """The one line that says what became of an object."""
