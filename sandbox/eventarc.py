@@ -56,10 +56,11 @@ class Trigger(Deliverer):
     Args:
         function_url: where to post them.
         first_wait: seconds until an event is delivered again that was not taken; doubled each time.
+        longest_wait: seconds it will never be more than.
     """
 
-    def __init__(self, function_url: str | None = None, *, first_wait: float = 1.0) -> None:
-        super().__init__(function_url, in_flight=2, first_wait=first_wait, timeout=_TIMEOUT)
+    def __init__(self, function_url: str | None = None, *, first_wait: float = 1.0, longest_wait: float = 10.0) -> None:
+        super().__init__(function_url, in_flight=2, first_wait=first_wait, longest_wait=longest_wait, timeout=_TIMEOUT)
 
     def fire(self, resource: Mapping[str, Any]) -> None:
         """Takes an object that was just written, and returns at once."""

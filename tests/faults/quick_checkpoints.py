@@ -9,6 +9,6 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import importer.gcs
 from importer.importing import Progress
 
-importer.gcs.Progress = partial(Progress, every=0.1)  # type: ignore[attr-defined]
+importer.gcs.Progress = partial(Progress, every=0.1)  # type: ignore[attr-defined,assignment]
 
 from main import gcs_import  # noqa: E402, F401
