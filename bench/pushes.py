@@ -8,10 +8,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -60,12 +61,18 @@ def bodies(count: int, shape: Shape = "dense", seed: int = 1) -> list[bytes]:
     return [wrapped(event, str(index)) for index, event in enumerate(made)]
 
 
-async def send(url: str, pushes: Sequence[bytes], senders: int) -> Answers:
-    """Sends each push once, `senders` at a time, over connections that stay open."""
+async def send(url: str, pushes: Iterable[bytes], senders: int, seconds: float | None = None) -> Answers:
+    """Sends each push once, `senders` at a time, over connections that stay open.
+
+    Args:
+        seconds: when it breaks off; what has no answer by then does not count. By default it goes on to the end.
+    """
     answers = Answers()
     waiting = iter(enumerate(pushes))
     started = time.perf_counter()
-    await asyncio.gather(*(_sender(url, waiting, answers) for _ in range(senders)))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await asyncio.gather(*(_sender(url, waiting, answers) for _ in range(senders)))
     answers.seconds = time.perf_counter() - started
     return answers
 
@@ -84,25 +91,26 @@ async def _sender(url: str, waiting: Iterator[tuple[int, bytes]], answers: Answe
                 f"Content-Length: {len(body)}\r\n\r\n"
             )
             writer.write(head.encode() + body)
-            answers.status[index] = await _status(reader)
+            answers.status[index], stays_open = await _answer(reader)
         except (OSError, asyncio.IncompleteReadError, ValueError):
-            answers.status[index] = 0
-            if writer is not None:
-                writer.close()
+            answers.status[index], stays_open = 0, False
+        if writer is not None and not stays_open:
+            writer.close()
             reader = writer = None
         answers.hold.append(time.perf_counter() - began)
     if writer is not None:
         writer.close()
 
 
-async def _status(reader: asyncio.StreamReader) -> int:
+async def _answer(reader: asyncio.StreamReader) -> tuple[int, bool]:
+    """The status, and whether the connection can be used again."""
     head = await reader.readuntil(b"\r\n\r\n")
     lowered = head.lower()
     if (at := lowered.find(b"content-length:")) >= 0:
         length = int(lowered[at + 15 : lowered.index(b"\r\n", at)])
         if length:
             await reader.readexactly(length)
-    return int(head[9:12])
+    return int(head[9:12]), b"\r\nconnection: close" not in lowered
 
 
 def main() -> None:

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Annotated
 
 import google_crc32c
 from google.api_core.exceptions import NotFound
 from google.api_core.retry import Retry
 from google.cloud import storage
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from importer.formats import CHUNK_BYTES
 from importer.importing import Corrupted, Gone
@@ -41,9 +42,9 @@ class Access:
 class Object(Struct, frozen=True):
     """What the CloudEvent says of the object: `StorageObjectData` of Google's event types, as far as it is needed."""
 
-    bucket: str
-    name: str
-    generation: str | int | None = None
+    bucket: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]([\w.:-]*[A-Za-z0-9])?$")]
+    name: Annotated[str, Meta(min_length=1)]
+    generation: Annotated[str, Meta(pattern="^[1-9][0-9]*$")] | Annotated[int, Meta(ge=1)] | None = None
 
 
 class ReadTo(Struct, frozen=True):
