@@ -63,7 +63,7 @@ class Measured(Struct, frozen=True):
     """One contender with so many senders.
 
     Attributes:
-        messages: how many were answered.
+        messages: how many were answered in the time given.
         failed: those of them that got another answer than 204, or none.
         rate: messages a second.
         p50, p99: seconds that a push was held open.
@@ -98,7 +98,8 @@ def measure(contender: Contender, senders: int, seconds: float, pushes: Sequence
         used = processor_seconds(worker) - before
         requests = standin.summary()["requests"]
         function.process.stop(grace=1)
-    messages = max(len(answers.status), 1)
+    messages = len(answers.status)
+    each = max(messages, 1)
     return Measured(
         contender=contender.name,
         senders=senders,
@@ -107,8 +108,8 @@ def measure(contender: Contender, senders: int, seconds: float, pushes: Sequence
         rate=messages / answers.seconds,
         p50=answers.percentile(0.5),
         p99=answers.percentile(0.99),
-        requests=requests * 1_000 / messages,
-        processor=used * 1e6 / messages,
+        requests=requests * 1_000 / each,
+        processor=used * 1e6 / each,
     )
 
 
