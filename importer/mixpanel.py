@@ -5,6 +5,7 @@ Source of the facts: https://developer.mixpanel.com/reference/import-events
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import time
@@ -28,6 +29,7 @@ from importer import log
 from importer.batch import Packed
 from importer.pace import Pace
 from importer.settings import CredentialKind, Credentials, Settings
+from importer.turns import Turns
 
 _CONNECT_TIMEOUT = 10.0
 _LONGEST_WAIT = 60.0
@@ -134,6 +136,8 @@ class Client:
         self._timeout = settings.timeout
         self._session = _session(settings.concurrency)
         self._pace = Pace(settings.backoff / 10, clock)
+        self._turns = Turns()
+        self._numbers = itertools.count()
         self._proxies = get_environ_proxies(settings.api_url)
         # Prepared once: that is half of the work that a request makes here.
         self._request = _request(_import_url(settings.api_url, settings.credentials), settings.credentials)
@@ -157,6 +161,7 @@ class Client:
             Refused: credentials or settings are wrong, and no batch can be taken.
         """
         outcome = Outcome()
+        number = next(self._numbers)
         parts = deque([(0, batch)] if batch.count else [])
         while parts:
             first, part = parts.popleft()
@@ -164,7 +169,7 @@ class Client:
                 if part.size > self.max_bytes and part.count > 1:
                     parts.extendleft(_halves(first, part))
                     continue
-                self._take(part, first, self._deliver(part, deadline, outcome), outcome)
+                self._take(part, first, self._deliver(part, number, deadline, outcome), outcome)
             except _TooLarge:
                 if part.count > 1:
                     self._shrink(part.size)
@@ -216,7 +221,7 @@ class Client:
                     max_bytes=smaller,
                 )
 
-    def _deliver(self, part: Packed, deadline: float, outcome: Outcome) -> _Answer:
+    def _deliver(self, part: Packed, number: int, deadline: float, outcome: Outcome) -> _Answer:
         """Posts events in one request until there is an answer that settles them, or the deadline comes."""
         tries, sent_at = 0, 0.0
 
@@ -241,7 +246,7 @@ class Client:
         try:
             for attempt in stamina.retry_context(on=again, attempts=None, timeout=None):
                 with attempt:
-                    self._await_turn(part.count, deadline)
+                    self._await_turn(part.count, number, deadline)
                     tries, sent_at = tries + 1, self._clock()
                     outcome.requests += 1
                     outcome.sent_bytes += len(part.body)
@@ -252,11 +257,12 @@ class Client:
             raise Unavailable(f"Mixpanel could not take the events in time: {trouble}") from trouble
         raise AssertionError("unreachable")
 
-    def _await_turn(self, events: int, deadline: float) -> None:
-        while wait := self._pace.wait(events):
-            if self._clock() + wait > deadline:
-                raise Unavailable("Mixpanel could not take the events in time: its rate limit left no room")
-            time.sleep(wait)
+    def _await_turn(self, events: int, number: int, deadline: float) -> None:
+        with self._turns.turn(number):
+            while wait := self._pace.wait(events):
+                if self._clock() + wait > deadline:
+                    raise Unavailable("Mixpanel could not take the events in time: its rate limit left no room")
+                time.sleep(wait)
 
     def _wait(self, trouble: _Trouble, tries: int) -> float:
         """Seconds to the next try: what the answer asks for, or twice as long each time; never all at once."""
