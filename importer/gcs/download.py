@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,11 @@ from msgspec import Meta, Struct
 from importer.formats import CHUNK_BYTES
 from importer.importing import Corrupted, Gone
 
-_RANGE_BYTES = 4 << 20
+_MOST_RANGE_BYTES = 4 << 20
+_LEAST_RANGE_BYTES = CHUNK_BYTES
+_RANGE_SECONDS = 0.125
+"""How long a range is to keep the reader busy. What was fetched and not worked on is fetched again after a stop."""
+
 _MOST_CHECKSUMS = 1_024
 """Checksums kept of the last so many chunks (256 MiB of them): more than can be on its way to Mixpanel."""
 
@@ -109,21 +114,23 @@ class Download:
         return (datetime.now(UTC) - written).total_seconds() if written else 0.0
 
     def _ranges(self, offset: int) -> Iterator[bytes]:
-        size = self._blob.size or 0
+        end, size = self._blob.size or 0, _MOST_RANGE_BYTES
         with ThreadPoolExecutor(1, thread_name_prefix="download") as thread:
             fetch = self._access.retry(self._fetch)
-            ahead = thread.submit(fetch, offset) if offset < size else None
+            ahead = thread.submit(fetch, offset, size) if offset < end else None
             while ahead is not None:
                 data = ahead.result()
-                offset += _RANGE_BYTES
-                ahead = thread.submit(fetch, offset) if offset < size else None
+                offset += len(data)
+                ahead = thread.submit(fetch, offset, size) if offset < end else None
+                began = time.monotonic()
                 yield data
+                size = _fitting(len(data), time.monotonic() - began)
 
-    def _fetch(self, start: int) -> bytes:
+    def _fetch(self, start: int, size: int) -> bytes:
         try:
             data: bytes = self._blob.download_as_bytes(
                 start=start,
-                end=start + _RANGE_BYTES - 1,
+                end=start + size - 1,
                 raw_download=True,
                 checksum=None,  # Google keeps none of a range; the whole is checked at the end
                 single_shot_download=True,
@@ -132,7 +139,13 @@ class Download:
             )
         except NotFound:
             raise Gone("it has been deleted or overwritten while it was read") from None
-        expected = min(_RANGE_BYTES, (self._blob.size or 0) - start)
+        expected = min(size, (self._blob.size or 0) - start)
         if len(data) != expected:
             raise ConnectionError(f"{expected} bytes were asked for from byte {start} on, and {len(data)} came")
         return data
+
+
+def _fitting(worked_on: int, seconds: float) -> int:
+    """The size of the next range, for a reader that has worked so long on so many bytes."""
+    wanted = worked_on * _RANGE_SECONDS / max(seconds, 1e-3)
+    return min(max(int(wanted), _LEAST_RANGE_BYTES), _MOST_RANGE_BYTES)
