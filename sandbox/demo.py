@@ -1,13 +1,14 @@
 """Shows the importer at work on this machine, and checks what it shows. `make demo` runs it.
 
-It starts a stand-in for Mixpanel, a local bucket, and `gcs_import` as production runs it, with the settings that a
-user would make; writes files to the bucket, and prints what became of each. It ends by itself, with exit code 0 if all
-that should have arrived did so once; with `--keep` it stays, for files of one's own.
+It starts a stand-in for Mixpanel, a local bucket, and the functions as production runs them, with the settings that a
+user would make; writes files to the bucket, pushes messages as Pub/Sub does, and prints what became of each. It ends
+by itself, with exit code 0 if all that should have arrived did so once; with `--keep` it stays, for files of one's own.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import io
 import json
 import queue
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.events import Events
+from bench.pushes import send, wrapped
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
 from sandbox.screen import Screen, size
@@ -27,6 +29,8 @@ from sandbox.telling import Teller
 
 SAMPLE = processes.ROOT / "sandbox" / "data" / "sample-events.jsonl"
 GENERATED = Events(count=50_000, bad_share=0.00025, seed=2)
+MESSAGES = Events(count=5_000, seed=3)
+SENDERS = 500
 
 _PATIENCE = 120.0
 """Seconds that one object may take, on the slowest machine."""
@@ -82,6 +86,7 @@ class Stage:
     function: processes.Function
     log: FunctionLog
     screen: Screen
+    settings: dict[str, str]
 
 
 @contextmanager
@@ -101,7 +106,7 @@ def staged(screen: Screen) -> Iterator[Stage]:
         with processes.function("gcs_import", environment=settings, on_line=log.take) as function:
             client = Bucket(bucket.url, str(bucket.ready["bucket"]))
             client.send_events_to(function.url)
-            yield Stage(Standin(standin.url), client, function, log, screen)
+            yield Stage(Standin(standin.url), client, function, log, screen, settings)
 
 
 # The parts of the demo. Each shows one way in, and raises DemoError where something does not add up.
@@ -138,8 +143,35 @@ def show_files(stage: Stage) -> None:
     screen.line(f"   ✓ each bad line is named; all {good:,} others are in the stand-in, each once", "green")
 
 
-PARTS = (show_files,)
-"""What is shown, in order. Another way in (messages, say) is another function here, on the same stage."""
+def show_messages(stage: Stage) -> None:
+    """Messages pushed to `pubsub_import` as Pub/Sub does it: many at a time, each until it is answered."""
+    screen = stage.screen
+    screen.line()
+    screen.line(f"3  {MESSAGES.count:,} messages, one event in each, {SENDERS} pushes open at a time", "bold")
+    pushes = [wrapped(event, str(number)) for number, event in enumerate(MESSAGES.records())]
+    before = stage.standin.summary()["requests"]
+    with processes.function("pubsub_import", environment=stage.settings, on_line=stage.log.tell) as function:
+        answers = asyncio.run(send(function.url, pushes, SENDERS))
+    requests = stage.standin.summary()["requests"] - before
+    acknowledged = answers.counts()[204]
+    pairs = [
+        ("acknowledged", f"{acknowledged:,}"),
+        ("requests", f"{requests:,}"),
+        ("took", f"{answers.seconds:.2f} s"),
+        ("held open", f"{answers.percentile(0.5) * 1000:.0f} ms"),
+    ]
+    screen.numbers("   ", pairs)
+    _expect(acknowledged == MESSAGES.count, f"the answers to {MESSAGES.count:,} pushes were {dict(answers.counts())}")
+    held = stage.standin.ids()
+    missing = sum(held.get(identifier) != 1 for identifier in MESSAGES.ids())
+    _expect(not missing, f"of {MESSAGES.count:,} messages, {missing:,} are not in the stand-in, or more than once")
+    screen.line(
+        f"   ✓ {MESSAGES.count:,} messages became {requests:,} requests; all are in the stand-in, each once", "green"
+    )
+
+
+PARTS = (show_files, show_messages)
+"""What is shown, in order. Another way in is another function here, on the same stage."""
 
 
 def _import(stage: Stage, name: str, content: bytes) -> Import:
