@@ -33,6 +33,7 @@ from importer.turns import Turns
 
 _CONNECT_TIMEOUT = 10.0
 _LONGEST_WAIT = 60.0
+_FIRST_TURN = 5.0
 _MOST_REFUSED_UNSEEN = 10
 _MOST_SHORT_COUNTS = 3
 _MOST_SHORT_COUNTS_ALONE = 10
@@ -246,7 +247,9 @@ class Client:
         try:
             for attempt in stamina.retry_context(on=again, attempts=None, timeout=None):
                 with attempt:
-                    self._await_turn(part.count, number, deadline)
+                    # A batch is tried once without any patience: for that turn it waits a little in any case.
+                    turn_by = deadline if tries else max(deadline, self._clock() + _FIRST_TURN)
+                    self._await_turn(part.count, number, turn_by)
                     tries, sent_at = tries + 1, self._clock()
                     outcome.requests += 1
                     outcome.sent_bytes += len(part.body)
