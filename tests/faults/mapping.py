@@ -1,0 +1,17 @@
+"""Transforms for the tests: one that fails at some events, and the same with its fault mended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def broken(event: dict[str, Any]) -> dict[str, Any]:
+    """Takes for granted what not every event has."""
+    if event["event"] != "Page View":
+        raise KeyError(event["event"])
+    return event
+
+
+def mended(event: dict[str, Any]) -> dict[str, Any]:
+    """Takes each event as it is."""
+    return event
