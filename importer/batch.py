@@ -51,25 +51,28 @@ class Batch(Generic[Place]):
         self.size = size
         return True
 
-    def extend(self, events: list[bytes], place: Place) -> int:
+    def extend(self, events: list[bytes], size: int, place: Place) -> int:
         """Takes events in that follow each other at one place, as far as there is room.
+
+        Args:
+            events: as `add` takes them.
+            size: the bytes of all of them, and of a line break after each.
+            place: of the first.
 
         Returns:
             How many were taken. If not all were, the batch is full: send it and put the rest in the next one.
             An empty batch takes one event at least.
         """
-        some = events[: self._max_events - len(self.events)]
-        size = sum(map(len, some)) + len(some)
-        if self.size + size > self._max_bytes:
-            ends = list(accumulate(len(event) + 1 for event in some))
-            some = some[: bisect_right(ends, self._max_bytes - self.size) or not self.events]
-            size = sum(map(len, some)) + len(some)
-        if some:
+        if len(self.events) + len(events) > self._max_events or self.size + size > self._max_bytes:
+            ends = list(accumulate(len(event) + 1 for event in events[: self._max_events - len(self.events)]))
+            taken = bisect_right(ends, self._max_bytes - self.size) or int(not self.events)
+            events, size = events[:taken], ends[taken - 1] if taken else 0
+        if events:
             self._firsts.append(len(self.events))
             self.places.append(place)
-            self.events += some
+            self.events += events
             self.size += size
-        return len(some)
+        return len(events)
 
     def place(self, index: int) -> tuple[Place, int]:
         """The place that an event came from, and how many events of the same place go before it."""

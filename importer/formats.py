@@ -29,11 +29,15 @@ class Block:
         records: without their line breaks.
         line: the line of the first.
         offset: bytes of uncompressed content before the first.
+        size: bytes of uncompressed content that they take up, a line break after each included.
+        is_plain: see `event.are_complete`.
     """
 
     records: list[bytes]
     line: int
     offset: int
+    size: int
+    is_plain: bool = False
 
     def __iter__(self) -> Iterator[Record]:
         line, offset = self.line, self.offset
@@ -180,24 +184,31 @@ def lines(chunks: Iterable[bytes], offset: int = 0, line: int = 1) -> Iterator[B
     """Cuts newline-delimited JSON into its lines; the first byte is at `offset`, on line `line`."""
     tail, left_out = b"", 0
     for chunk in chunks:
-        records = (tail + chunk).split(b"\n")
+        text = tail + chunk
+        records = text.split(b"\n")
         tail = records.pop()
+        size = len(text) - len(tail)
         if left_out and records:
             long = records.pop(0)
-            yield Block([long[:MAX_EVENT_BYTES]], line, offset)
+            size -= len(long) + 1
+            yield Block([long[:MAX_EVENT_BYTES]], line, offset, left_out + len(long) + 1)
             line += 1
-            offset += len(long) + left_out + 1
+            offset += left_out + len(long) + 1
             left_out = 0
         if records:
-            yield Block(records, line, offset)
+            yield Block(records, line, offset, size, _is_plain(text))
             line += len(records)
-            offset += sum(map(len, records)) + len(records)
+            offset += size
         if len(tail) > MAX_EVENT_BYTES:
             # Too long to be an event: what is beyond the limit is let go until the line ends. Its length still counts.
             left_out += len(tail) - MAX_EVENT_BYTES
             tail = tail[:MAX_EVENT_BYTES]
     if tail:
-        yield Block([tail], line, offset)
+        yield Block([tail], line, offset, left_out + len(tail) + 1)
+
+
+def _is_plain(text: bytes) -> bool:
+    return len(text) < MAX_EVENT_BYTES and text.isascii() and b"\r" not in text
 
 
 def _cut(chunks: Iterable[bytes], mark: Mark, *, opened: bool) -> Iterator[Block]:
@@ -206,7 +217,7 @@ def _cut(chunks: Iterable[bytes], mark: Mark, *, opened: bool) -> Iterator[Block
         return
     try:
         for line, offset, record in elements(chunks, mark.offset, mark.line, opened=opened):
-            yield Block([record], line, offset)
+            yield Block([record], line, offset, len(record) + 1)
     except BrokenArray as error:
         raise Unreadable(str(error)) from None
 

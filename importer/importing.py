@@ -206,7 +206,7 @@ class _Run:
         may_be_complete = self._pipeline.transform is None
         try:
             for block in blocks:
-                if may_be_complete and are_complete(block.records):
+                if may_be_complete and are_complete(block.records, is_plain=block.is_plain):
                     self._add_all(block)
                 else:
                     for line, offset, record in block:
@@ -220,14 +220,13 @@ class _Run:
 
     def _add_all(self, block: Block) -> None:
         """Puts records that are complete events in batches."""
-        line, offset, records = block.line, block.offset, block.records
-        size = sum(map(len, records))
+        line, offset, size, records = block.line, block.offset, block.size, block.records
         self._report.read += len(records)
-        self._report.bytes += size
-        self._last = line + len(records) - 1, offset + size + len(records) - 1 - len(records[-1])
-        while (taken := self._span.batch.extend(records, (line, offset, None))) < len(records):
-            line += taken
-            offset += sum(map(len, records[:taken])) + taken
+        self._report.bytes += size - len(records)
+        self._last = line + len(records) - 1, offset + size - 1 - len(records[-1])
+        while (taken := self._span.batch.extend(records, size, (line, offset, None))) < len(records):
+            passed = sum(map(len, records[:taken])) + taken
+            line, offset, size = line + taken, offset + passed, size - passed
             records = records[taken:]
             self._send((line, offset))
 

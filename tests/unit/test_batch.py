@@ -15,6 +15,10 @@ LIMITS = st.tuples(st.integers(1, 12), st.integers(1, 200))
 Piece = tuple[bytes, int]
 
 
+def _size(events: list[bytes]) -> int:
+    return sum(len(event) + 1 for event in events)
+
+
 def body(packed: Packed) -> bytes:
     return gzip.decompress(packed.body)
 
@@ -32,7 +36,7 @@ def test_every_event_is_in_one_batch_in_order_and_no_batch_is_over_its_bounds(
             break
         if at_once:
             some = events[n : n + 7]
-            taken = batches[-1].extend(some, n)
+            taken = batches[-1].extend(some, _size(some), n)
         else:
             some = events[n : n + 1]
             taken = int(batches[-1].add(some[0], n))
@@ -44,7 +48,7 @@ def test_every_event_is_in_one_batch_in_order_and_no_batch_is_over_its_bounds(
     assert [event for batch in batches for event in batch.events] == events
     for batch in batches:
         assert len(batch.events) <= most_events
-        assert batch.size == sum(len(event) + 1 for event in batch.events)
+        assert batch.size == _size(batch.events)
         assert batch.size <= most_bytes or len(batch.events) == 1
         for index, event in enumerate(batch.events):
             place, nth = batch.place(index)
@@ -58,7 +62,7 @@ def test_every_event_is_in_one_batch_in_order_and_no_batch_is_over_its_bounds(
 
 
 def test_an_empty_batch_takes_any_event() -> None:
-    for add in (Batch[None].add, lambda batch, event, place: batch.extend([event], place)):
+    for add in (Batch[None].add, lambda batch, event, place: batch.extend([event], _size([event]), place)):
         batch = Batch[None](10, 5)
         assert add(batch, b"x" * 100, None)
         assert not add(batch, b"x", None)
@@ -67,7 +71,7 @@ def test_an_empty_batch_takes_any_event() -> None:
 def test_a_batch_lets_go_of_its_events_when_it_is_packed_and_keeps_their_places() -> None:
     batch = Batch[str](10, 100)
     batch.add(b"{}", "line 1")
-    batch.extend([b"[]", b"1"], "line 2")
+    batch.extend([b"[]", b"1"], 5, "line 2")
     packed = batch.pack()
     assert (batch.events, batch.place(0), batch.place(2)) == ([], ("line 1", 0), ("line 2", 1))
     assert packed.events() == [b"{}", b"[]", b"1"]

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise, repeat
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bench.events import BAD_KINDS, Events
 from importer.event import MAX_EVENT_BYTES
-from importer.formats import CHUNK_BYTES, Content, Record, Unreadable, blocks_after, records_of_message
+from importer.formats import CHUNK_BYTES, Content, Record, Unreadable, blocks_after, lines, records_of_message
 
 MARK = b"\xef\xbb\xbf"
 TWO = b'{"a":1}\n{"b":2}\n'
@@ -312,3 +312,27 @@ def test_a_message_may_not_unpack_to_more_than_it_should() -> None:
         list(records_of_message(bomb(TWO, 5_000_000), 1_000_000))
     with pytest.raises(Unreadable, match="no data"):
         list(records_of_message(b"", 1_000))
+
+
+PARTS = {
+    "{}": b"{}",
+    "nothing": b"",
+    "a carriage return": b"{}\r",
+    "not ASCII": "é".encode(),
+    "too long": b"x" * MAX_EVENT_BYTES,
+    "more than a chunk": b"{}\n" * 90_000,
+}
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.sampled_from(list(PARTS)), max_size=6))
+def test_a_block_knows_how_much_it_takes_up_and_that_nothing_in_it_is_odd(parts: list[str]) -> None:
+    content = b"".join(PARTS[part] + b"\n" for part in parts)
+    at = 0
+    for block in lines(content[n : n + CHUNK_BYTES] for n in range(0, len(content), CHUNK_BYTES)):
+        assert block.offset == at
+        at += block.size
+        if block.is_plain:
+            assert not any(b"\r" in record or not record.isascii() for record in block.records)
+            assert max(map(len, block.records)) < MAX_EVENT_BYTES
+    assert at == len(content)
