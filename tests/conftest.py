@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Protocol
@@ -10,6 +11,10 @@ import pytest
 
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
+
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""Where a shell runs the tests in the background, they ignore Ctrl-C, and so would all they start."""
 
 
 class StartFunction(Protocol):
