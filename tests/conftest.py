@@ -12,7 +12,6 @@ import pytest
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
 
-
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """Where a shell runs the tests in the background, they ignore Ctrl-C, and so would all they start."""
 
