@@ -90,7 +90,7 @@ def prepare(record: bytes, transform: Transform | None = None) -> Sequence[bytes
         raise Invalid("is nested too deeply") from None
 
 
-def are_complete(records: Sequence[bytes], *, is_plain: bool = False) -> bool:
+def are_complete(records: Sequence[bytes], *, are_lines: bool = False) -> bool:
     """Whether all of these can be sent as they are: `prepare` would return each of them unchanged.
 
     This is what most records of most files are. The loops run within the interpreter's own functions, a third faster
@@ -98,18 +98,19 @@ def are_complete(records: Sequence[bytes], *, is_plain: bool = False) -> bool:
 
     Args:
         records: as `prepare` gets them.
-        is_plain: whether it is known that they hold nothing but ASCII and no line breaks, and that none is too long.
-            It costs little to know that of many at once: with it, nothing but the decoder looks at each of them.
+        are_lines: whether it is known that there are no line breaks in them, and that none is too long to be an event.
+            Of many at once that is known soon: looking for it in each takes half as long as decoding it.
     """
     try:
         _exhaust(map(_decode_complete, records))
-        if is_plain:
-            return True
         _exhaust(map(bytes.decode, filterfalse(bytes.isascii, records)))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
-    broken = any(map(contains, records, repeat(b"\n"))) or any(map(contains, records, repeat(b"\r")))
-    return max(map(len, records), default=0) < MAX_EVENT_BYTES and not broken
+    return are_lines or not (
+        any(map(contains, records, repeat(b"\n")))
+        or any(map(contains, records, repeat(b"\r")))
+        or max(map(len, records), default=0) >= MAX_EVENT_BYTES
+    )
 
 
 def is_blank(record: bytes) -> bool:

@@ -30,14 +30,14 @@ class Block:
         line: the line of the first.
         offset: bytes of uncompressed content before the first.
         size: bytes of uncompressed content that they take up, a line break after each included.
-        is_plain: see `event.are_complete`.
+        are_lines: whether it is known that there are no line breaks in them, and that none is too long to be an event.
     """
 
     records: list[bytes]
     line: int
     offset: int
     size: int
-    is_plain: bool = False
+    are_lines: bool = False
 
     def __iter__(self) -> Iterator[Record]:
         line, offset = self.line, self.offset
@@ -196,7 +196,7 @@ def lines(chunks: Iterable[bytes], offset: int = 0, line: int = 1) -> Iterator[B
             offset += left_out + len(long) + 1
             left_out = 0
         if records:
-            yield Block(records, line, offset, size, _is_plain(text))
+            yield Block(records, line, offset, size, len(text) < MAX_EVENT_BYTES and b"\r" not in text)
             line += len(records)
             offset += size
         if len(tail) > MAX_EVENT_BYTES:
@@ -205,10 +205,6 @@ def lines(chunks: Iterable[bytes], offset: int = 0, line: int = 1) -> Iterator[B
             tail = tail[:MAX_EVENT_BYTES]
     if tail:
         yield Block([tail], line, offset, left_out + len(tail) + 1)
-
-
-def _is_plain(text: bytes) -> bool:
-    return len(text) < MAX_EVENT_BYTES and text.isascii() and b"\r" not in text
 
 
 def _cut(chunks: Iterable[bytes], mark: Mark, *, opened: bool) -> Iterator[Block]:

@@ -206,7 +206,7 @@ class _Run:
         may_be_complete = self._pipeline.transform is None
         try:
             for block in blocks:
-                if may_be_complete and are_complete(block.records, is_plain=block.is_plain):
+                if may_be_complete and are_complete(block.records, are_lines=block.are_lines):
                     self._add_all(block)
                 else:
                     for line, offset, record in block:
