@@ -135,7 +135,8 @@ class Client:
         self._credentials = settings.credentials
         self._backoff = settings.backoff
         self._timeout = settings.timeout
-        self._session = _session(settings.concurrency)
+        # A session would add cookies and redirects, and an eighth of the time of a request: there are neither here.
+        self._connections = HTTPAdapter(pool_connections=1, pool_maxsize=settings.concurrency)
         self._pace = Pace(settings.backoff / 10, clock)
         self._turns = Turns()
         self._numbers = itertools.count()
@@ -186,7 +187,7 @@ class Client:
 
     def close(self) -> None:
         """Closes the connections."""
-        self._session.close()
+        self._connections.close()
 
     def _take(self, part: Packed, first: int, answer: _Answer, outcome: Outcome) -> None:
         """Books an answer that says what was taken."""
@@ -282,12 +283,12 @@ class Client:
         try:
             request = self._request.copy()
             request.prepare_body(part.body, None)
-            response = self._session.send(
+            response = self._connections.send(
                 request,
                 timeout=(min(_CONNECT_TIMEOUT, remaining), min(self._timeout, remaining)),
-                allow_redirects=False,
                 proxies=self._proxies,
             )
+            _ = response.content  # read to its end, the connection can be used again
         except requests.Timeout:
             raise _Trouble("Mixpanel gave no answer in time", None, self._backoff) from None
         except requests.RequestException as error:
@@ -335,13 +336,6 @@ class Client:
 def _import_url(api_url: str, credentials: Credentials) -> str:
     project = f"&project_id={credentials.project_id}" if credentials.project_id else ""
     return f"{api_url}/import?strict=1{project}"
-
-
-def _session(connections: int) -> requests.Session:
-    session = requests.Session()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=connections))
-    return session
 
 
 def _request(url: str, credentials: Credentials) -> requests.PreparedRequest:
