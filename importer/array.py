@@ -17,6 +17,7 @@ _MOST_HELD = 4 * MAX_EVENT_BYTES
 _MOST_IN_VAIN = 8 * MAX_EVENT_BYTES
 _SPACE = b" \t\r\n"
 _spaces = re.compile(rb"[ \t\r\n]*+").match
+_between = re.compile(rb"[ \t\r\n,]*+").match
 _first_line = re.compile(rb"[ \t\r\n]*+[^\n]*+").match
 _TOKEN = re.compile(rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"|["{}\[\],]')
 _OPENS = {b"}": b"{", b"]": b"["}
@@ -41,7 +42,8 @@ def elements(
 
     Yields:
         For each element the line it starts on (the first is 1), its offset in bytes, and its text. Of one too long to
-        be an event comes a part that is too long as well.
+        be an event comes a part that is too long as well. After each chunk comes an empty text, which is no element,
+        so that whoever reads can look at the clock.
 
     Raises:
         BrokenArray: the array breaks off, or something follows it.
@@ -50,6 +52,7 @@ def elements(
     for chunk in chunks:
         reader.extend(chunk)
         yield from reader.elements()
+        yield *reader.place, b""
     reader.at_end = True
     yield from reader.elements()
     if not reader.is_closed:
@@ -67,12 +70,17 @@ class _Reader:
         self._counted = 0
         self._is_open = opened
         self._closed_at: tuple[int, int] | None = None  # line and offset of the bracket that closed the array
-        self._from = 0  # where the current element starts in the text, with the white space before it
+        self._from = 0  # where the current element starts in the text
         self._seen = 0  # how far the text was looked at
         self._stack: list[bytes] = []  # the brackets that are open within the element, up to `_seen`
         self._is_broken = False
         self._in_vain = 0  # bytes looked at beyond the lines of elements that turned out to be broken
         self._is_skipping = False  # whether the rest of a line that was too long is let go
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The line and offset that the current element starts at."""
+        return self._line_at(self._from), self._offset + self._from
 
     @property
     def is_closed(self) -> bool:
@@ -98,15 +106,13 @@ class _Reader:
                 self._is_open = True
             if self._is_skipping:
                 self._skip()
-            first = self._from
+            first = self._from = _end(_between(self._text, self._from))
+            self._seen = max(self._seen, first)
             end = self._next_end()
             if end is None:
                 return
-            text = self._text[first:end]
-            record = text.strip(_SPACE)
-            if record:
-                lead = first + text.index(record[:1])
-                yield self._line_at(lead), self._offset + lead, record[:MAX_EVENT_BYTES]
+            if record := self._text[first:end].rstrip(_SPACE):
+                yield self._line_at(first), self._offset + first, record[:MAX_EVENT_BYTES]
             if not self._is_broken and self._text[end : end + 1] == b"]":
                 self._is_open = False
                 self._closed_at = self._line_at(end), self._offset + end
@@ -158,7 +164,7 @@ class _Reader:
                     self._is_broken = text.find(b"\n", at) >= 0
                     return None
             elif byte in b"{[":
-                if not self._may_open(at):
+                if text[at - 1] in _SPACE and not self._may_open(at):
                     return None if stack else at
                 stack.append(byte)
             elif not stack and byte in b",]":
@@ -174,7 +180,7 @@ class _Reader:
         return None
 
     def _may_open(self, at: int) -> bool:
-        """Whether a bracket can stand here. Looks closer only at the start of a line, where broken elements show."""
+        """Whether a bracket after white space can stand here. Broken elements show only at the start of a line."""
         text, before = self._text, at
         while before > self._from and text[before - 1] in _SPACE:
             before -= 1

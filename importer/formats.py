@@ -15,7 +15,7 @@ from isal import igzip_lib, isal_zlib
 from msgspec import Struct
 
 from importer.array import BrokenArray, elements
-from importer.event import MAX_EVENT_BYTES
+from importer.event import MAX_EVENT_BYTES, is_blank
 
 Record = tuple[int, int, bytes]
 """The line a record starts on (the first is 1), the bytes of uncompressed content before it, and the record itself."""
@@ -50,6 +50,7 @@ class Block:
 CHUNK_BYTES = 1 << 18
 """How much content is worked on at a time: also what a gzip bomb can make us hold."""
 
+_check = msgspec.json.Decoder(msgspec.Raw).decode
 _GZIP_SLICE = 1 << 15
 _MOST_WRAPPED = 2
 """How many times over content may be gzipped: there are files that come out of gzip as they went in."""
@@ -129,8 +130,9 @@ class Content:
     def blocks(self) -> Iterator[Block]:
         """Reads the records, in order, some at a time.
 
-        Blank lines come as records too (they are cheaper to tell apart later). Of a record too long to be an event
-        comes a part that is too long as well.
+        Blank lines come as records too (they are cheaper to tell apart later), not necessarily each; where there is
+        much to read before the next record, blank ones come meanwhile, so that whoever reads can look at the clock. Of
+        a record too long to be an event comes a part that is too long as well.
 
         Raises:
             Unreadable: the content breaks off, is damaged, or is more than `most`.
@@ -185,6 +187,12 @@ def lines(chunks: Iterable[bytes], offset: int = 0, line: int = 1) -> Iterator[B
     tail, left_out = b"", 0
     for chunk in chunks:
         text = tail + chunk
+        if is_blank(text) and not left_out:
+            # Blank lines, of which a small gzip can hold a billion, are let go uncut.
+            end = text.rfind(b"\n") + 1
+            line += text.count(b"\n")
+            offset += end
+            text = text[end:]
         records = text.split(b"\n")
         tail = records.pop()
         size = len(text) - len(tail)
@@ -199,6 +207,8 @@ def lines(chunks: Iterable[bytes], offset: int = 0, line: int = 1) -> Iterator[B
             yield Block(records, line, offset, size, len(text) < MAX_EVENT_BYTES and b"\r" not in text)
             line += len(records)
             offset += size
+        else:
+            yield Block([b""], line, offset, 0)
         if len(tail) > MAX_EVENT_BYTES:
             # Too long to be an event: what is beyond the limit is let go until the line ends. Its length still counts.
             left_out += len(tail) - MAX_EVENT_BYTES
@@ -231,7 +241,8 @@ def _joined(chunks: Iterable[bytes]) -> Iterator[bytes]:
     size = 0
     try:
         for chunk in chunks:
-            parts.append(chunk)
+            if chunk:  # of a million empty gzip members each would take its place here
+                parts.append(chunk)
             size += len(chunk)
             if size >= CHUNK_BYTES:
                 yield b"".join(parts)
@@ -313,7 +324,7 @@ def _is_object(text: bytes) -> bool:
 
 def _is_json(text: bytes) -> bool:
     try:
-        msgspec.json.decode(text)
+        _check(text)  # builds nothing: a list of lists would take thirty times the text's memory
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     return True

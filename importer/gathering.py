@@ -26,8 +26,8 @@ from importer.report import Report
 
 _GROUPS = 4
 
-_AT_A_TIME = 2_000
-"""Records of one source that are read before others get their turn: a batch full, so that no part of one leaves."""
+_TURN = 0.05
+"""Seconds for which the records of one source are read before others get their turn."""
 
 _MOST_REJECTS = 1_000
 """Records of one source that are refused one by one; with one more, it is refused as a whole from there on."""
@@ -130,16 +130,20 @@ class Gatherer:
     async def _read(self, ticket: _Ticket, records: Iterable[Record], whole: bytes) -> None:
         transform = self._pipeline.transform
         batch_was = None
-        line = offset = blank = 0
+        last, blank = (0, 0), 0
+        clock = self._pipeline.clock
+        pause_at = clock() + _TURN
         try:
-            for number, (line, offset, record) in enumerate(records):
-                if number and number % _AT_A_TIME == 0:
+            for line, offset, record in records:
+                if clock() > pause_at:
                     await asyncio.sleep(0)
+                    pause_at = clock() + _TURN
                 if is_blank(record):
                     blank += 1
                     if blank > _MOST_BLANK:
                         raise Unreadable(f"more than {_MOST_BLANK} lines of it are blank")
                     continue
+                last = line, offset
                 try:
                     events = prepare(record, transform)
                 except Invalid as invalid:
@@ -159,7 +163,7 @@ class Gatherer:
                         self._gathered += 1
         except Unreadable as error:
             ticket.read += 1
-            ticket.rejects.append(refused_rest(ticket.source, line, offset, whole, str(error)))
+            ticket.rejects.append(refused_rest(ticket.source, *last, whole, str(error)))
 
     def _add(self, event: bytes, place: _Place) -> None:
         place[0].unsettled += 1

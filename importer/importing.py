@@ -232,6 +232,9 @@ class _Run:
 
     def _add(self, line: int, offset: int, record: bytes) -> None:
         """Puts what becomes of one record in batches, or among the rejects."""
+        if (not record or record.isspace()) and is_blank(record):
+            self._check_time()
+            return
         self._last = line, offset
         if self._span.is_full:
             self._send((line, offset))
@@ -239,9 +242,6 @@ class _Run:
         try:
             events = prepare(record, transform)
         except Invalid as invalid:
-            if is_blank(record):
-                self._check_time()
-                return
             self._span.refuse(refused_record(self._source, line, offset, record, invalid))
             events = ()
         else:

@@ -51,6 +51,9 @@ class Object(Struct, frozen=True):
     name: Annotated[str, Meta(min_length=1)]
     generation: Annotated[str, Meta(pattern="^[1-9][0-9]*$")] | Annotated[int, Meta(ge=1)] | None = None
 
+    def __post_init__(self) -> None:
+        self.name.encode()  # half of a surrogate pair is in no name; msgspec makes it one of its errors
+
 
 class ReadTo(Struct, frozen=True):
     """How far an object was read as it is stored: so many bytes, with this CRC-32C."""

@@ -27,7 +27,11 @@ def pieces(text: bytes, cuts: Iterable[int]) -> list[bytes]:
 
 
 def cut(text: bytes, *cuts: int) -> list[Element]:
-    return list(elements(pieces(text, cuts)))
+    return elements_of(pieces(text, cuts))
+
+
+def elements_of(chunks: Iterable[bytes], offset: int = 0, line: int = 1, *, opened: bool = False) -> list[Element]:
+    return [element for element in elements(chunks, offset, line, opened=opened) if element[2]]
 
 
 def texts(text: bytes) -> list[bytes]:
@@ -38,7 +42,8 @@ def cut_or_broken(chunks: Iterable[bytes]) -> tuple[list[Element], str | None]:
     found: list[Element] = []
     try:
         for element in elements(chunks):
-            found.append(element)  # noqa: PERF402 (what came before the exception counts)
+            if element[2]:
+                found.append(element)  # noqa: PERF401 (what came before the exception counts)
     except BrokenArray as error:
         return found, str(error)
     return found, None
@@ -174,13 +179,13 @@ def test_reading_goes_on_from_any_element_as_if_it_had_never_stopped(values: lis
     whole = cut(text)
     n = data.draw(st.integers(0, len(whole) - 1))
     line, offset, _ = whole[n]
-    assert list(elements([text[offset:]], offset, line, opened=True)) == whole[n:]
+    assert elements_of([text[offset:]], offset, line, opened=True) == whole[n:]
 
 
 def test_an_element_too_long_to_be_an_event_is_passed_over_and_shown_in_part() -> None:
     long = b'{"a":"' + b"x" * 3 * MAX_EVENT_BYTES + b'"}'
     text = b"[" + long + b',{"b":2},\n' + long + b',\n{"c":3}]'
-    found = list(elements(text[n : n + 100_000] for n in range(0, len(text), 100_000)))
+    found = elements_of(text[n : n + 100_000] for n in range(0, len(text), 100_000))
     assert [(line, len(element)) for line, _, element in found] == [
         (1, MAX_EVENT_BYTES),
         (1, 7),
@@ -195,7 +200,7 @@ def test_a_line_longer_than_memory_should_hold_costs_itself_alone() -> None:
         yield from repeat(b"x" * 250_000, 80)
         yield b'"},\n{"c":3}\n]'
 
-    assert [(line, len(element)) for line, _, element in elements(chunks())] == [
+    assert [(line, len(element)) for line, _, element in elements_of(chunks())] == [
         (2, 7),
         (3, MAX_EVENT_BYTES),
         (4, 7),
@@ -231,3 +236,10 @@ def test_a_file_of_nothing_but_broken_lines_is_one_record_a_line(line: bytes) ->
     """Were the rest of the text looked at for each of them, this would not end."""
     found, _ = cut_or_broken([b"[\n" + line * 50_000 + b"]"])
     assert len(found) == 50_000
+
+
+@pytest.mark.parametrize("between", [b"\n", b" ", b",", b"\r\n,"])
+def test_any_amount_of_white_space_and_commas_may_stand_between_elements(between: bytes) -> None:
+    many = between * (5_000_000 // len(between))
+    chunks = [b'[{"a":1},', *repeat(many, 2), b'{"b":2}]']
+    assert [element for _, _, element in elements_of(chunks)] == [b'{"a":1}', b'{"b":2}']

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from itertools import accumulate, count
 from typing import Any
@@ -43,10 +44,12 @@ def several(*records: bytes) -> Iterable[Record]:
 
 
 @asynccontextmanager
-async def gathering(standin: Standin, patience: float = 30.0, **given: Any) -> AsyncIterator[Gatherer]:
+async def gathering(
+    standin: Standin, patience: float = 30.0, *, clock: Callable[[], float] = time.monotonic, **given: Any
+) -> AsyncIterator[Gatherer]:
     chosen = {"max_wait": FOR_EVER, "backoff": 0.01, **given}
     credentials = Credentials(CredentialKind.PROJECT_TOKEN, "demo", "", None)
-    pipeline = Pipeline(Settings(credentials, standin.url, **chosen))
+    pipeline = Pipeline(Settings(credentials, standin.url, **chosen), clock)
     try:
         yield Gatherer(pipeline, patience)
     finally:
@@ -164,7 +167,8 @@ async def test_a_large_source_leaves_others_their_turn(standin: Standin) -> None
             turns += 1
             await asyncio.sleep(0)
 
-    async with gathering(standin) as gatherer:
+    ticks = count(step=0.001)
+    async with gathering(standin, clock=lambda: next(ticks)) as gatherer:
         gatherer.open = 1
         task = asyncio.create_task(other())
         await asyncio.sleep(0)
@@ -285,7 +289,7 @@ def test_everything_is_accounted_for_whatever_the_bounds(
     texts = [[makes.get(kind) or event(f"{s}-{n}") for n, kind in enumerate(kinds)] for s, kinds in enumerate(sources)]
 
     async def all_of_them() -> None:
-        bounds = {"batch_events": batch_events, "concurrency": concurrency, "max_wait": 0.01}
+        bounds: dict[str, Any] = {"batch_events": batch_events, "concurrency": concurrency, "max_wait": 0.01}
         async with gathering(standin, **bounds) as gatherer:
             gatherer.open = len(sources) + expected
             takes = [take(gatherer, str(s), several(*records)) for s, records in enumerate(texts)]
