@@ -7,7 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Protocol, Self
 import msgspec
 
 from importer import log
+from importer.formats import Unreadable
 from importer.mixpanel import NotTaken
 from importer.pipeline import Pipeline
 from importer.rejects import NotKept, Reject, RejectSink
@@ -42,7 +43,7 @@ def main() -> int:
 
     Returns:
         The exit status: 0 when everything was imported, 1 when some was refused again or could not be read, 2 when
-        Mixpanel did not take it or the settings are wrong.
+        Mixpanel did not take it, a bucket cannot be looked into or the settings are wrong.
     """
     given = _arguments()
     try:
@@ -53,7 +54,7 @@ def main() -> int:
             print(f"There is nothing at {', '.join(given.places)}.", file=sys.stderr)
             return 1
         return asyncio.run(_replay(settings, files, remove=given.remove))
-    except (SettingsError, NotTaken) as error:
+    except (SettingsError, NotTaken, Unreadable) as error:
         print(f"The replay stopped: {error}", file=sys.stderr)
         return 2
 
@@ -125,10 +126,20 @@ def _objects(place: str) -> Iterator[_File]:
     from google.cloud import storage  # noqa: PLC0415
 
     bucket, _, prefix = place.removeprefix("gs://").partition("/")
-    client = storage.Client()
-    for blob in client.list_blobs(bucket, prefix=prefix):
+    with _told(place):
+        blobs = list(storage.Client().list_blobs(bucket, prefix=prefix))
+    for blob in blobs:
         if blob.name.endswith((".jsonl.gz", ".jsonl")):
             yield _Object(f"gs://{bucket}/{blob.name}", blob)
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Whatever goes wrong with the storage service becomes a sentence."""
+    try:
+        yield
+    except Exception as error:
+        raise Unreadable(f"{name} cannot be read: {type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +167,10 @@ class _Object:
         self._blob = blob
 
     def chunks(self) -> Iterator[bytes]:
-        # The importer writes none larger than 8 MB uncompressed.
-        yield self._blob.download_as_bytes(raw_download=True)
+        # The importer writes none larger than 8 MB uncompressed, but for a single reject.
+        with _told(self.name):
+            content: bytes = self._blob.download_as_bytes(raw_download=True)
+        yield content
 
     def remove(self) -> None:
         self._blob.delete()

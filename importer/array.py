@@ -3,7 +3,8 @@
 Only brackets, strings and commas are looked at; whether an element is JSON is for `event` to say. An element that
 breaks the array's structure (a quote or a bracket that nothing closes, say) costs itself alone where elements stand on
 lines of their own: its first line is given up as one bad record, and the next line starts afresh. A comma that is
-missing at a line's end, a bracket that closes too early and one array after another cost no element at all.
+missing at a line's end, a bracket that closes too early and one array after another cost no element at all. One that
+is too long to be held is passed over to its end, or to its line's, whichever comes first.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ _spaces = re.compile(rb"[ \t\r\n]*+").match
 _between = re.compile(rb"[ \t\r\n,]*+").match
 _first_line = re.compile(rb"[ \t\r\n]*+[^\n]*+").match
 _TOKEN = re.compile(rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"|["{}\[\],]')
+_rest_of_string = re.compile(rb'[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+').match
+_TOKEN_OR_LINE_END = re.compile(_TOKEN.pattern + rb"|\n")
 _OPENS = {b"}": b"{", b"]": b"["}
 _GOES_BEFORE = {b"{": b":", b"[": b",["}
 """What stands before a bracket that opens within another."""
@@ -75,7 +78,9 @@ class _Reader:
         self._stack: list[bytes] = []  # the brackets that are open within the element, up to `_seen`
         self._is_broken = False
         self._in_vain = 0  # bytes looked at beyond the lines of elements that turned out to be broken
-        self._is_skipping = False  # whether the rest of a line that was too long is let go
+        self._is_skipping = False  # whether the rest of an element that is too long is let go
+        self._depth = 0  # brackets that are open there, and whether a string is
+        self._in_string = False
 
     @property
     def place(self) -> tuple[int, int]:
@@ -106,6 +111,8 @@ class _Reader:
                 self._is_open = True
             if self._is_skipping:
                 self._skip()
+                if self._is_skipping:
+                    return
             first = self._from = _end(_between(self._text, self._from))
             self._seen = max(self._seen, first)
             end = self._next_end()
@@ -142,8 +149,12 @@ class _Reader:
         if first == len(self._text):
             return None
         end = self._look_on()
-        is_long = max(end or 0, len(self._text) if end is None else 0) - first > _MOST_HELD
-        self._is_broken |= is_long or (end is None and self.at_end)
+        if (len(self._text) if end is None else end) - first > _MOST_HELD and not self._is_broken:
+            line_end = self._line_end()
+            if end is None and line_end is None:
+                return self._begin_skipping()
+            self._is_broken = line_end is not None and (end is None or line_end < end)
+        self._is_broken |= end is None and self.at_end
         if self._is_broken:
             return self._give_up_line()
         if end is not None:
@@ -199,7 +210,7 @@ class _Reader:
             if not self.at_end and len(self._text) - self._from <= _MOST_HELD:
                 return None
             end = len(self._text)
-            self._is_skipping = not self.at_end
+            self._is_skipping = not self.at_end  # only to the line's end, since the structure is broken
         self._in_vain += max(min(self._seen, self._from + _MOST_HELD) - end, 0)
         self._stack.clear()
         text = self._text[self._from : end].rstrip(_SPACE)
@@ -212,11 +223,56 @@ class _Reader:
         end = _end(_first_line(self._text, self._from))
         return end if end < len(self._text) else None
 
+    def _begin_skipping(self) -> int | None:
+        """Lets go of an element that is too long to be held, of which this is the end for now.
+
+        White space is none: what follows it may be short.
+        """
+        end = len(self._text)
+        if _end(_spaces(self._text, self._from)) == end:
+            self._from = self._seen = end
+            return None
+        self._is_skipping = True
+        self._depth, self._in_string = len(self._stack), False
+        self._stack.clear()
+        self._from = self._seen
+        return end
+
     def _skip(self) -> None:
-        """Lets go of the rest of a line."""
-        end = self._text.find(b"\n", self._from)
-        self._is_skipping = end < 0
-        self._from = self._seen = len(self._text) if end < 0 else end + 1
+        """Lets go of more of it, up to its end or its line's."""
+        if self._is_broken:
+            end = self._text.find(b"\n", self._from)
+            self._is_skipping = end < 0
+            self._from = len(self._text) if end < 0 else end + 1
+        while self._is_skipping and self._from < len(self._text):
+            if not self._in_string:
+                self._pass_tokens()
+                continue
+            self._from = _end(_rest_of_string(self._text, self._from))
+            if self._text[self._from :] in {b"", b"\\"}:
+                break
+            # Here is a quote, or the line's end, perhaps after a backslash.
+            self._in_string = False
+            self._from += not self._text.startswith(b"\n", self._from)
+        self._seen = self._from
+
+    def _pass_tokens(self) -> None:
+        """Goes on to its end or its line's, or into a string that nothing closes in the text."""
+        for token in _TOKEN_OR_LINE_END.finditer(self._text, self._from):
+            mark = token[0]
+            if mark in b"{[":
+                self._depth += 1
+            elif mark == b"\n" or (not self._depth and mark in b",]"):
+                self._is_skipping = False
+                self._from = token.end() - (mark == b"]")  # which closes the array
+                return
+            elif mark in b"}]":
+                self._depth -= self._depth > 0
+            elif mark == b'"':
+                self._in_string = True
+                self._from = token.end()
+                return
+        self._from = len(self._text)
 
 
 def _end(match: re.Match[bytes] | None) -> int:

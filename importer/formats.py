@@ -105,12 +105,13 @@ class Content:
     Args:
         chunks: the object's bytes as stored, from its start, cut anywhere.
         most: uncompressed bytes that are read, at most.
+        longest: bytes of a line that are held; by default no more than shows that it is too long to be an event.
 
     Raises:
         Unreadable: the content is no event data, or is compressed and damaged from the start.
     """
 
-    def __init__(self, chunks: Iterable[bytes], most: int | None = None) -> None:
+    def __init__(self, chunks: Iterable[bytes], most: int | None = None, longest: int = MAX_EVENT_BYTES) -> None:
         head, chunks = _head(chunks)
         self._compressed = head.startswith(_GZIP)
         for _ in range(_MOST_WRAPPED):
@@ -119,6 +120,7 @@ class Content:
         self._start = len(_UTF8_MARK) if head.startswith(_UTF8_MARK) else 0
         head = head[self._start :]
         self._chunks = skipped(chunks, self._start)
+        self._longest = longest
         self._in_array = _is_array(head)
         if not self._in_array and (what := _no_events(head)):
             raise Unreadable(f"this is no event data but {what}: it takes JSON, one event a line or an array of events")
@@ -137,11 +139,11 @@ class Content:
         Raises:
             Unreadable: the content breaks off, is damaged, or is more than `most`.
         """
-        return _cut(self._chunks, self.mark(1, self._start), opened=False)
+        return _cut(self._chunks, self.mark(1, self._start), self._longest, opened=False)
 
     def blocks_from(self, mark: Mark) -> Iterator[Block]:
         """Reads the records after a mark, passing over those before it. See `blocks`."""
-        return blocks_after(mark, skipped(self._chunks, mark.offset - self._start))
+        return _cut(skipped(self._chunks, mark.offset - self._start), mark, self._longest, opened=True)
 
     def records(self) -> Iterator[Record]:
         """Reads the records one by one. See `blocks`."""
@@ -171,7 +173,7 @@ def records_of_message(data: bytes, most: int) -> Iterator[Record]:
 
 def blocks_after(mark: Mark, chunks: Iterable[bytes]) -> Iterator[Block]:
     """Reads the records after a mark; the first of `chunks` starts there, uncompressed. See `Content.blocks`."""
-    return _cut(chunks, mark, opened=True)
+    return _cut(chunks, mark, MAX_EVENT_BYTES, opened=True)
 
 
 def skipped(chunks: Iterable[bytes], count: int) -> Iterator[bytes]:
@@ -182,7 +184,7 @@ def skipped(chunks: Iterable[bytes], count: int) -> Iterator[bytes]:
         count = max(count - len(chunk), 0)
 
 
-def lines(chunks: Iterable[bytes], offset: int = 0, line: int = 1) -> Iterator[Block]:
+def lines(chunks: Iterable[bytes], offset: int = 0, line: int = 1, longest: int = MAX_EVENT_BYTES) -> Iterator[Block]:
     """Cuts newline-delimited JSON into its lines; the first byte is at `offset`, on line `line`."""
     tail, left_out = b"", 0
     for chunk in chunks:
@@ -199,7 +201,7 @@ def lines(chunks: Iterable[bytes], offset: int = 0, line: int = 1) -> Iterator[B
         if left_out and records:
             long = records.pop(0)
             size -= len(long) + 1
-            yield Block([long[:MAX_EVENT_BYTES]], line, offset, left_out + len(long) + 1)
+            yield Block([long[:longest]], line, offset, left_out + len(long) + 1)
             line += 1
             offset += left_out + len(long) + 1
             left_out = 0
@@ -209,17 +211,17 @@ def lines(chunks: Iterable[bytes], offset: int = 0, line: int = 1) -> Iterator[B
             offset += size
         else:
             yield Block([b""], line, offset, 0)
-        if len(tail) > MAX_EVENT_BYTES:
+        if len(tail) > longest:
             # Too long to be an event: what is beyond the limit is let go until the line ends. Its length still counts.
-            left_out += len(tail) - MAX_EVENT_BYTES
-            tail = tail[:MAX_EVENT_BYTES]
+            left_out += len(tail) - longest
+            tail = tail[:longest]
     if tail:
         yield Block([tail], line, offset, left_out + len(tail) + 1)
 
 
-def _cut(chunks: Iterable[bytes], mark: Mark, *, opened: bool) -> Iterator[Block]:
+def _cut(chunks: Iterable[bytes], mark: Mark, longest: int, *, opened: bool) -> Iterator[Block]:
     if not mark.in_array:
-        yield from lines(chunks, mark.offset, mark.line)
+        yield from lines(chunks, mark.offset, mark.line, longest)
         return
     try:
         for line, offset, record in elements(chunks, mark.offset, mark.line, opened=opened):

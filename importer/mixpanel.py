@@ -33,6 +33,9 @@ from importer.turns import Turns
 
 _CONNECT_TIMEOUT = 10.0
 _LONGEST_WAIT = 60.0
+_LONGEST_ASKED_FOR = 300.0
+"""The most of a `Retry-After` that is waited for: one far too long would hold back the whole process, for good."""
+
 _FIRST_TURN = 5.0
 _MOST_REFUSED_UNSEEN = 10
 _MOST_SHORT_COUNTS = 3
@@ -378,15 +381,15 @@ def _halves(first: int, part: Packed) -> tuple[tuple[int, Packed], tuple[int, Pa
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Seconds that a `Retry-After` header asks for, in either of its forms (RFC 9110, 10.2.3)."""
+    """Seconds that a `Retry-After` header asks for, in either of its forms (RFC 9110, 10.2.3), within bounds."""
     value = response.headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
-        return float(value)
+        return min(float(value), _LONGEST_ASKED_FOR)
     try:
         then = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
-    return max((then - datetime.now(UTC)).total_seconds(), 0.0) if then.tzinfo else None
+    return min(max((then - datetime.now(UTC)).total_seconds(), 0.0), _LONGEST_ASKED_FOR) if then.tzinfo else None
 
 
 def _cause(error: BaseException) -> str:

@@ -22,6 +22,9 @@ from importer.report import Report
 
 _MOST_OPEN = 8_000
 _PATIENCE = 120.0
+_FIRST_TOLD = 5
+_LONGEST = 64_000_000
+"""Bytes of one reject, at most: a message has up to 10 MB, and JSON writes some characters as six."""
 
 
 @dataclass(slots=True)
@@ -68,12 +71,14 @@ async def replay(
     kept = SharedSink(again)
     room = asyncio.Semaphore(_MOST_OPEN)
     failures: list[NotTaken] = []
+    first: list[Reject] = []
 
     async def send(reject: Reject, record: bytes) -> None:
         try:
             refused = await gatherer.take(reject.source, _records(reject, record, pipeline), record)
-            if refused:
+            if refused := [_in_place_of(reject, one) for one in refused]:
                 await kept.keep(refused)
+                first.extend(refused[: _FIRST_TOLD - len(first)])
         except NotTaken as error:
             failures.append(error)
         finally:
@@ -91,6 +96,7 @@ async def replay(
             if failures:
                 break
     outcome.report = gatherer.new_report()
+    outcome.report.first_rejects = first
     if failures:
         raise failures[0]
     return outcome
@@ -100,7 +106,7 @@ def _read(name: str, chunks: Iterable[bytes], seen: set[bytes], outcome: Replay)
     """The rejects of a file, each once, and the record that each carries."""
     line = 0
     try:
-        for line, _, text in Content(chunks).records():
+        for line, _, text in Content(chunks, longest=_LONGEST).records():
             if not text.strip():
                 continue
             try:
@@ -134,3 +140,10 @@ def _records(reject: Reject, record: bytes, pipeline: Pipeline) -> Iterator[Reco
         return
     for line, offset, one in records_of_message(record, pipeline.settings.buffer_bytes):
         yield reject.line + line - 1, reject.offset + offset, one
+
+
+def _in_place_of(reject: Reject, refused: Reject) -> Reject:
+    """What was refused again, at the place that it had, which a message that cannot be read does not tell."""
+    if refused.event != reject.event:
+        return refused
+    return msgspec.structs.replace(refused, line=reject.line, offset=reject.offset)

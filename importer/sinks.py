@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 _PART_BYTES = 8_000_000
 """Rejects in one object, in bytes before compression; more of them make another."""
 
+_MESSAGE_BYTES = 9_900_000
+"""The longest line that is published as it is. A message may have 10 MB, its attributes included:
+https://cloud.google.com/pubsub/quotas#resource_limits"""
+
 _ATTRIBUTE_BYTES = 1_024
 """The longest value of an attribute: https://cloud.google.com/pubsub/quotas#resource_limits"""
 
@@ -66,7 +70,7 @@ class BucketSink:
         from google.cloud.storage.retry import DEFAULT_RETRY  # noqa: PLC0415
 
         blob = self._bucket.blob(f"{self._folder}/{_stamp()}.jsonl.gz")
-        content = igzip_lib.compress(b"\n".join(lines) + b"\n", 1, igzip_lib.COMP_GZIP)
+        content = _gzipped(b"\n".join(lines) + b"\n")
         # The name is used once, so writing it again is safe.
         retry = DEFAULT_RETRY.with_timeout(_SECONDS)
         try:
@@ -76,7 +80,10 @@ class BucketSink:
 
 
 class TopicSink:
-    """Publishes each reject as a message: the JSON line as its data, and the reason, field and place as attributes."""
+    """Publishes each reject as a message: the JSON line as its data, and the reason, field and place as attributes.
+
+    A line too long for a message is gzipped: a message's own data was no longer than that, so it nearly always fits.
+    """
 
     def __init__(self, publisher: PublisherClient, topic: str) -> None:
         self._publisher = publisher
@@ -85,10 +92,7 @@ class TopicSink:
     def keep(self, rejects: Sequence[Reject]) -> None:
         """See `rejects.RejectSink`."""
         try:
-            futures = [
-                self._publisher.publish(self._topic, msgspec.json.encode(reject), **_attributes(reject))
-                for reject in rejects
-            ]
+            futures = [self._publisher.publish(self._topic, _data(reject), **_attributes(reject)) for reject in rejects]
             if wait(futures, timeout=_SECONDS).not_done:
                 raise NotKept(f"{self._topic} did not take them within {_SECONDS:g} s")
             for future in futures:
@@ -96,7 +100,7 @@ class TopicSink:
         except NotKept:
             raise
         except Exception as error:
-            raise NotKept(f"{type(error).__name__}: {error}") from error
+            raise NotKept(f"{type(error).__name__}: {error} ({self._topic})") from error
 
 
 def parts(lines: Iterator[bytes], most: int) -> Iterator[list[bytes]]:
@@ -123,6 +127,16 @@ def folder_of(source: str) -> str:
     if len(folder) > _NAME_BYTES // 2:
         return f"{folder[:200]}~{hashlib.sha256(folder.encode()).hexdigest()[:32]}"
     return folder
+
+
+def _data(reject: Reject) -> bytes:
+    line = msgspec.json.encode(reject)
+    return line if len(line) <= _MESSAGE_BYTES else _gzipped(line)
+
+
+def _gzipped(content: bytes) -> bytes:
+    packed: bytes = igzip_lib.compress(content, 1, igzip_lib.COMP_GZIP)
+    return packed
 
 
 def _attributes(reject: Reject) -> dict[str, str]:

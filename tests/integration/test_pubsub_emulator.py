@@ -7,36 +7,19 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from google.cloud.pubsub_v1 import PublisherClient
 
 from bench.events import Events
-from sandbox import processes, pubsub_emulator
+from sandbox import processes
 from sandbox.clients import Standin
 from sandbox.pubsub_emulator import Emulator
 from tests.conftest import StartFunction
 
 TARGET = "pubsub_import"
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    if sentence := pubsub_emulator.missing():
-        if os.environ.get("CI") == "true":
-            pytest.fail(sentence)
-        pytest.skip(sentence)
-    with pubsub_emulator.emulator() as running:
-        yield running
-
-
-@pytest.fixture
-def publisher(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[PublisherClient]:
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator.host)
-    with PublisherClient() as client:
-        yield client
 
 
 def publish(

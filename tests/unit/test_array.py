@@ -10,7 +10,7 @@ from itertools import pairwise, repeat
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from importer.array import BrokenArray, elements
@@ -24,6 +24,10 @@ GOOD = rb'{"event":"[it\"s]","properties":{"tags":["a","},{"],"deep":{"a":[{}]},
 def pieces(text: bytes, cuts: Iterable[int]) -> list[bytes]:
     places = [0, *sorted(cuts), len(text)]
     return [text[a:b] for a, b in pairwise(places)]
+
+
+def sliced(text: bytes, size: int) -> Iterator[bytes]:
+    return (text[n : n + size] for n in range(0, len(text), size))
 
 
 def cut(text: bytes, *cuts: int) -> list[Element]:
@@ -185,7 +189,7 @@ def test_reading_goes_on_from_any_element_as_if_it_had_never_stopped(values: lis
 def test_an_element_too_long_to_be_an_event_is_passed_over_and_shown_in_part() -> None:
     long = b'{"a":"' + b"x" * 3 * MAX_EVENT_BYTES + b'"}'
     text = b"[" + long + b',{"b":2},\n' + long + b',\n{"c":3}]'
-    found = elements_of(text[n : n + 100_000] for n in range(0, len(text), 100_000))
+    found = elements_of(sliced(text, 100_000))
     assert [(line, len(element)) for line, _, element in found] == [
         (1, MAX_EVENT_BYTES),
         (1, 7),
@@ -205,6 +209,41 @@ def test_a_line_longer_than_memory_should_hold_costs_itself_alone() -> None:
         (3, MAX_EVENT_BYTES),
         (4, 7),
     ]
+
+
+@pytest.mark.parametrize("size", [100_000, 1 << 30])
+@pytest.mark.parametrize(
+    "long",
+    [b'{"b":"' + rb"[\"{\\" * 900_000 + b'"}', b'{"b":[' + b'{"c":"],[ in a text"},' * 200_000 + b"{}]}"],
+    ids=["one text", "many elements"],
+)
+def test_an_element_longer_than_memory_should_hold_costs_itself_alone_on_a_line_of_many(long: bytes, size: int) -> None:
+    text = b'[{"a":1}, ' + long + b' ,{"c":3},' + long + b"]"
+    assert [(line, offset, len(element)) for line, offset, element in elements_of(sliced(text, size))] == [
+        (1, 1, 7),
+        (1, 10, MAX_EVENT_BYTES),
+        (1, 12 + len(long), 7),
+        (1, 20 + len(long), MAX_EVENT_BYTES),
+    ]
+
+
+def test_white_space_longer_than_memory_should_hold_costs_no_element() -> None:
+    text = b'[{"a":1},' + b" " * 5_000_000 + b'{"b":2},{"c":3}\n]'
+    assert [element for _, _, element in elements_of(sliced(text, 100_000))] == [b'{"a":1}', b'{"b":2}', b'{"c":3}']
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(JSON, max_size=8), CUTS)
+def test_any_array_on_one_line_is_cut_into_its_elements_however_little_is_held(
+    monkeypatch: pytest.MonkeyPatch, values: list[Any], cuts: list[int]
+) -> None:
+    monkeypatch.setattr("importer.array._MOST_HELD", 12)
+    monkeypatch.setattr("importer.array.MAX_EVENT_BYTES", 4)
+    whole = [json.dumps(value).encode() for value in values]
+    text = b"[" + b", ".join(whole) + b"]"
+    found = cut(text, *(place for place in cuts if place < len(text)))
+    assert [element for _, _, element in found] == [element[:4] for element in whole]
+    assert all(text[offset:].startswith(element) for _, offset, element in found)
 
 
 ENDLESS = {

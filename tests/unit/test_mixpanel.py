@@ -46,9 +46,13 @@ def client(standin: Standin) -> Iterator[MakeClient]:
     """Makes clients of the stand-in, which wait little."""
     made: list[Client] = []
 
-    def make(kind: CredentialKind = CredentialKind.SERVICE_ACCOUNT, **changes: Any) -> Client:
+    def make(
+        kind: CredentialKind = CredentialKind.SERVICE_ACCOUNT,
+        clock: Callable[[], float] = time.monotonic,
+        **changes: Any,
+    ) -> Client:
         quick = Settings(CREDENTIALS[kind], standin.url, backoff=0.02, timeout=1)
-        made.append(Client(msgspec.structs.replace(quick, **changes)))
+        made.append(Client(msgspec.structs.replace(quick, **changes), clock))
         return made[-1]
 
     yield make
@@ -466,10 +470,24 @@ def test_a_refusal_in_an_odd_form_is_still_a_refusal(client: MakeClient) -> None
         assert sender.send(batch(2), soon()).refused == [Refusal(0, None, "400: {'code': 7}")]
 
 
-@pytest.mark.parametrize("value", ["²", "-1", "soon", "Fri, 31 Feb 2025 99:00:00 GMT", "1e999", "", " 0 "])
+FAR_YEAR = "Fri, 01 Jan 99999999999999999999 00:00:00 GMT"
+
+
+@pytest.mark.parametrize("value", ["²", "-1", "soon", "Fri, 31 Feb 2025 99:00:00 GMT", FAR_YEAR, "1e999", "", " 0 "])
 def test_a_retry_after_that_makes_no_sense_does_no_harm(client: MakeClient, value: str) -> None:
     with scripted((503, {"Retry-After": value}, b""), ok(1)) as server:
         assert client(api_url=server.url).send(batch(1), soon()).imported == 1
+
+
+@pytest.mark.parametrize("value", ["86400", "9" * 400, "Fri, 31 Dec 9999 00:00:00 GMT"], ids=["a day", "huge", "dated"])
+def test_a_retry_after_far_too_long_does_not_hold_the_process_back_for_ever(client: MakeClient, value: str) -> None:
+    now = 0.0
+    with scripted((429, {"Retry-After": value}, b""), ok(1)) as server:
+        sender = client(clock=lambda: now, api_url=server.url)
+        with pytest.raises(Unavailable, match="429"):
+            sender.send(batch(1), 250)
+        now = 301.0
+        assert sender.send(batch(1), 310).imported == 1
 
 
 # What goes over the wire
