@@ -16,6 +16,9 @@ from importer.event import MAX_EVENT_BYTES
 
 _MOST_HELD = 4 * MAX_EVENT_BYTES
 _MOST_IN_VAIN = 8 * MAX_EVENT_BYTES
+_LOOKED_AT = 1 << 16
+"""Bytes that are looked at in one go."""
+
 _SPACE = b" \t\r\n"
 _spaces = re.compile(rb"[ \t\r\n]*+").match
 _between = re.compile(rb"[ \t\r\n,]*+").match
@@ -45,17 +48,20 @@ def elements(
 
     Yields:
         For each element the line it starts on (the first is 1), its offset in bytes, and its text. Of one too long to
-        be an event comes a part that is too long as well. After each chunk comes an empty text, which is no element,
-        so that whoever reads can look at the clock.
+        be an event comes a part that is too long as well. While there is much to look at before the next element, empty
+        texts come, which are no elements, so that whoever reads can look at the clock.
 
     Raises:
         BrokenArray: the array breaks off, or something follows it.
     """
     reader = _Reader(offset, line, opened)
     for chunk in chunks:
-        reader.extend(chunk)
-        yield from reader.elements()
-        yield *reader.place, b""
+        for start in range(0, len(chunk), _LOOKED_AT):
+            reader.extend(chunk[start : start + _LOOKED_AT])
+            before = reader.place
+            yield from reader.elements()
+            if reader.place == before:
+                yield *before, b""
     reader.at_end = True
     yield from reader.elements()
     if not reader.is_closed:

@@ -15,3 +15,10 @@ def broken(event: dict[str, Any]) -> dict[str, Any]:
 def mended(event: dict[str, Any]) -> dict[str, Any]:
     """Takes each event as it is."""
     return event
+
+
+def loud(event: dict[str, Any]) -> dict[str, Any]:
+    """Fails with all of the event in its error, where it has an event."""
+    if "event" in event:
+        raise ValueError("\n".join(map(str, event.values())))
+    return event

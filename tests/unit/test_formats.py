@@ -200,6 +200,13 @@ def test_a_line_too_long_to_be_an_event_is_passed_over_and_its_neighbours_keep_t
         assert long.startswith(found[1][2])
 
 
+@pytest.mark.parametrize("start", [b'{"a":"', b'[{"a":"', b"[[", b"{}\n\n"])
+def test_where_no_record_ends_for_long_blank_ones_come_meanwhile(start: bytes) -> None:
+    chunks = [start + b" " * CHUNK_BYTES, *repeat(b" " * CHUNK_BYTES, 9)]
+    found, _ = read(chunks)
+    assert sum(not record.strip() for _, _, record in found) >= 9
+
+
 def bomb(start: bytes, size: int) -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     parts = [packer.compress(start), *(packer.compress(b"x" * 1_000_000) for _ in range(size // 1_000_000))]

@@ -158,7 +158,14 @@ async def test_in_a_hurry_what_waits_leaves_and_nothing_waits_from_then_on(stand
     assert standin.ids() == {"a": 1, "b": 1}
 
 
-async def test_a_large_source_leaves_others_their_turn(standin: Standin) -> None:
+LARGE: dict[str, Iterable[Record]] = {
+    "blank lines": [(n, n, BLANK) for n in range(1, 20_001)],
+    "an array without an end": records_of_message(b"[" * 2_000_000, 10**7),
+}
+
+
+@pytest.mark.parametrize("records", LARGE.values(), ids=LARGE.keys())
+async def test_a_large_source_leaves_others_their_turn(records: Iterable[Record], standin: Standin) -> None:
     turns = 0
 
     async def other() -> None:
@@ -167,14 +174,14 @@ async def test_a_large_source_leaves_others_their_turn(standin: Standin) -> None
             turns += 1
             await asyncio.sleep(0)
 
-    ticks = count(step=0.001)
+    ticks = count(step=0.01)
     async with gathering(standin, clock=lambda: next(ticks)) as gatherer:
         gatherer.open = 1
         task = asyncio.create_task(other())
         await asyncio.sleep(0)
-        assert await gatherer.take("a", ((n, n, BLANK) for n in range(1, 20_001)), b"") == []
+        await gatherer.take("a", records, b"")
         task.cancel()
-    assert turns >= 10
+    assert turns >= 5
 
 
 async def test_a_large_source_alone_fills_its_batches(standin: Standin) -> None:
