@@ -27,7 +27,8 @@ class Pace:
     """Tells each sender when to go. Without a limit until the first refusal.
 
     Args:
-        hold: seconds in which nobody goes after a refusal; doubled for each further one with nothing taken between.
+        hold: seconds in which nobody goes after the first refusal, or one more with nothing taken since the last; doubled
+            for each further one.
         clock: seconds, monotonic.
     """
 
@@ -56,8 +57,8 @@ class Pace:
                 return go - now
             gap = 0.0
             if self._is_refused:
+                gap = 0.0 if self._is_slight() else self._hold
                 self._give_way()
-                gap = self._hold
             rate = self._rate(now)
             # A turn that nobody was there to take is not lost, as long as it is not long ago.
             self._next = max(go, now - 0.1) + max(gap, events / rate) if rate else now
@@ -85,9 +86,13 @@ class Pace:
             self._is_refused = True
             self._rate_then = self._rate(now)
             self._refused_at = now
-            hold = min(self._hold * 2**self._in_a_row, _LONGEST_HOLD) if retry_after is None else retry_after
-            self._held_until = now + hold
             self._in_a_row = min(self._in_a_row + 1, 16)
+            hold = 0.0 if self._is_slight() else min(self._hold * 2 ** (self._in_a_row - 1), _LONGEST_HOLD)
+            self._held_until = now + (hold if retry_after is None else retry_after)
+
+    def _is_slight(self) -> bool:
+        """Whether the last refusal only says that the pace is a little too fast: the turn that it cost is enough."""
+        return self._rate_then is not None and self._in_a_row <= 1
 
     def _give_way(self) -> None:
         """Sets the pace anew, once what was on its way at the refusal has been answered."""
