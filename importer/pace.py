@@ -27,8 +27,8 @@ class Pace:
     """Tells each sender when to go. Without a limit until the first refusal.
 
     Args:
-        hold: seconds in which nobody goes after the first refusal, or one more with nothing taken since the last; doubled
-            for each further one.
+        hold: seconds in which nobody goes after the first refusal, or one with nothing taken since the one before;
+            doubled for each further one.
         clock: seconds, monotonic.
     """
 
