@@ -15,7 +15,7 @@ _figures: list[str] = []
 @pytest.fixture(scope="session")
 def bucket_process() -> Iterator[processes.Service]:
     """The local bucket's process, whose trigger does not wait long before it delivers again."""
-    options = ("--port", "0", "--bucket", "events", "--first-wait", "0.05", "--longest-wait", "0.5")
+    options = ("--port", "0", "--bucket", "events", "--first-wait", "0.05", "--longest-wait", "0.1")
     with processes.service("sandbox.bucket", *options) as service:
         yield service
 

@@ -77,7 +77,7 @@ def test_an_import_survives_fifty_kills(standin: Standin, bucket: Bucket, figure
 def test_an_import_survives_restarts(standin: Standin, bucket: Bucket, figure: Callable[[str], None]) -> None:
     """Invariant 2, with SIGTERM and then SIGKILL for the whole of the function, as a platform ends an instance."""
     chance = random.Random(SEED)
-    events = Events(20_000, "small", seed=SEED)
+    events = Events(10_000, "small", seed=SEED)
     environment = {
         "IMPORT_BATCH_EVENTS": "200",
         "IMPORT_CONCURRENCY": "2",
@@ -106,7 +106,7 @@ def test_messages_survive_kills(
 ) -> None:
     """Invariant 2: each message that was answered with 204 is there, and each other one comes again."""
     chance = random.Random(SEED)
-    events = Events(12_000, "small", seed=SEED)
+    events = Events(6_000, "small", seed=SEED)
     pubsub_import = function("pubsub_import", **QUICK, WORKERS="2")
     standin.faults(latency=0.1)
     is_over = threading.Event()

@@ -24,9 +24,11 @@ def test_each_delivery_goes_on_where_the_last_one_stopped(
     format_: Format, gzipped: bool, standin: Standin, bucket: Bucket, figure: Callable[[str], None]
 ) -> None:
     """Invariant 2: a checkpoint moves once what is before it is settled; nothing before it is then done anew."""
-    events = Events(30_000, "dense", seed=SEED, format=format_)
+    # Of a plain file, which is read by ranges, little is to be read again: there it takes a larger one to tell.
+    count, limit = (15_000, 2) if gzipped else (30_000, 4)
+    events = Events(count, "dense", seed=SEED, format=format_)
     few_at_a_time = {"IMPORT_BATCH_EVENTS": "500", "IMPORT_CONCURRENCY": "4", "IMPORT_BACKOFF": "0.1"}
-    resumed = resume(standin, bucket, events, gzipped=gzipped, limit=4, rate=6_000, **few_at_a_time)
+    resumed = resume(standin, bucket, events, gzipped=gzipped, limit=limit, rate=6_000, **few_at_a_time)
     assert resumed.missing == 0
     assert resumed.deliveries > 1
     assert resumed.settled_before == sorted(resumed.settled_before)

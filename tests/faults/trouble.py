@@ -24,7 +24,7 @@ from sandbox.clients import Bucket, Standin
 SEED = int(os.environ.get("FAULTS_SEED") or random.randrange(1_000_000))
 """What the choice of troubled requests follows from: another in each run, unless FAULTS_SEED names it."""
 
-QUICK = {"IMPORT_BACKOFF": "0.02", "IMPORT_TIMEOUT": "0.5", "IMPORT_BATCH_EVENTS": "200"}
+QUICK = {"IMPORT_BACKOFF": "0.005", "IMPORT_TIMEOUT": "0.5", "IMPORT_BATCH_EVENTS": "200"}
 """Settings under which trouble passes fast, and requests are many."""
 
 
