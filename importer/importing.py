@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -39,7 +39,8 @@ _Place = tuple[int, int, bytes | None]
 
 
 _End = tuple[int, int] | None
-"""The line and offset of the record after a span; None for the last span of a source."""
+"""The line and offset of the record after a span; None where nothing can go on: after the last span of a source, and
+within what a transform made of one record."""
 
 
 class Corrupted(Exception):
@@ -249,10 +250,20 @@ class _Run:
         self._report.read += len(events) or 1
         self._report.bytes += len(record)
         place = (line, offset, record if transform else None)
-        for event in events:
+        if len(events) > 1 and not self._has_room(events):
+            self._send((line, offset))
+        for nth, event in enumerate(events):
             if not self._span.batch.add(event, place):
-                self._send((line, offset))
+                self._send(None if nth else (line, offset))
                 self._span.batch.add(event, place)
+
+    def _has_room(self, events: Sequence[bytes]) -> bool:
+        """Whether the events of one record can travel together: between two that do not, no checkpoint is true."""
+        batch, settings = self._span.batch, self._pipeline.settings
+        size = sum(map(len, events)) + len(events)
+        return not batch.events or (
+            len(batch.events) + len(events) <= settings.batch_events and batch.size + size <= settings.batch_bytes
+        )
 
     def _send(self, end: _End) -> None:
         """Sends the span, begins another, and books those that are settled, in the order of the source."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,43 +24,15 @@ from importer.mixpanel import Refused
 from importer.pipeline import Pipeline
 from importer.rejects import NotKept, Reject
 from importer.report import Report
-from importer.settings import CredentialKind, Credentials, Settings
 from sandbox.clients import Standin
+from tests.unit.conftest import Kept, MakePipeline
 
 SOURCE = "gs://events/file#1"
-
-MakePipeline = Callable[..., Pipeline]
 
 
 @pytest.fixture(autouse=True)
 def _log() -> None:
     log.configure("ERROR")
-
-
-@pytest.fixture
-def pipeline(standin: Standin) -> Iterator[MakePipeline]:
-    """Makes pipelines to the stand-in, which wait little."""
-    made: list[Pipeline] = []
-
-    def make(**changes: Any) -> Pipeline:
-        token = Credentials(CredentialKind.PROJECT_TOKEN, "a-token", "", None)
-        quick = Settings(token, standin.url, backoff=0.02, timeout=2)
-        made.append(Pipeline(msgspec.structs.replace(quick, **changes)))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
-
-
-class Kept:
-    """A sink that keeps rejects in a list."""
-
-    def __init__(self) -> None:
-        self.rejects: list[Reject] = []
-
-    def keep(self, rejects: Sequence[Reject]) -> None:
-        self.rejects += rejects
 
 
 def chunks(content: bytes) -> Iterator[bytes]:

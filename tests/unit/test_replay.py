@@ -17,12 +17,11 @@ from importer import log
 from importer.__main__ import main
 from importer.event import Invalid
 from importer.mixpanel import NotTaken
-from importer.pipeline import Pipeline
-from importer.rejects import NotKept, Reject, refused_record
+from importer.rejects import NotKept, Reject, RejectSink, refused_record
 from importer.replay import Replay, replay
-from importer.settings import CredentialKind, Credentials, Settings
 from sandbox.clients import Bucket, Standin
 from tests.faults.trouble import kept_rejects, objects
+from tests.unit.conftest import Kept, MakePipeline
 
 FILE, MESSAGE = "gs://events/file#1", "projects/p/subscriptions/s#17"
 
@@ -46,17 +45,11 @@ def mended(record: dict[str, Any]) -> Any:
     return None if properties.get("drop") else {**record, "properties": properties}
 
 
-class Kept:
-    """A sink that keeps rejects in a list, unless it is `broken`."""
-
-    def __init__(self, *, broken: bool = False) -> None:
-        self.rejects: list[Reject] = []
-        self._broken = broken
+class Broken:
+    """A sink that keeps nothing."""
 
     def keep(self, rejects: Sequence[Reject]) -> None:
-        if self._broken:
-            raise NotKept("no room")
-        self.rejects += rejects
+        raise NotKept("no room")
 
 
 Replayed = Callable[..., Replay]
@@ -73,18 +66,12 @@ def kept() -> Kept:
 
 
 @pytest.fixture
-def replayed(standin: Standin, kept: Kept) -> Replayed:
+def replayed(pipeline: MakePipeline, kept: Kept) -> Replayed:
     """Replays files; what is refused again goes to `kept`, and what was sent once is not sent again."""
     seen: set[bytes] = set()
 
-    def run(content: bytes, sink: Kept = kept, **changes: Any) -> Replay:
-        token = Credentials(CredentialKind.PROJECT_TOKEN, "a-token", "", None)
-        quick = Settings(token, standin.url, backoff=0.02, timeout=2, max_wait=0.01)
-        pipeline = Pipeline(msgspec.structs.replace(quick, **changes))
-        try:
-            return asyncio.run(replay(pipeline, "file.jsonl", [content], sink, seen))
-        finally:
-            pipeline.close()
+    def run(content: bytes, sink: RejectSink = kept, **changes: Any) -> Replay:
+        return asyncio.run(replay(pipeline(max_wait=0.01, **changes), "file.jsonl", [content], sink, seen))
 
     return run
 
@@ -177,7 +164,7 @@ def test_a_file_that_breaks_off_is_sent_as_far_as_it_goes(standin: Standin, repl
 
 def test_while_what_is_refused_again_cannot_be_kept_the_file_is_not_settled(replayed: Replayed) -> None:
     with pytest.raises(NotTaken, match="the rejects could not be kept: no room"):
-        replayed(lines(reject(1, b"not JSON")), Kept(broken=True))
+        replayed(lines(reject(1, b"not JSON")), Broken())
 
 
 # The command
