@@ -37,8 +37,8 @@ def read(chunks: Iterable[bytes]) -> tuple[list[Record], str | None]:
     return found, None
 
 
-def not_empty(blocks: Iterable[Iterable[Record]]) -> list[Record]:
-    return [record for block in blocks for record in block if record[2]]
+def not_blank(blocks: Iterable[Iterable[Record]]) -> list[Record]:
+    return [record for block in blocks for record in block if record[2].strip()]
 
 
 def texts(found: Iterable[Record]) -> list[bytes]:
@@ -189,7 +189,7 @@ def test_a_line_too_long_to_be_an_event_is_passed_over_and_its_neighbours_keep_t
     long = b'{"x":"' + b"x" * 2 * MAX_EVENT_BYTES + b'"}'
     content = b'{"a":1}\n' + long + b'\n{"b":2}\n' + long
     for size in (CHUNK_BYTES, 77_777, len(content)):
-        found = not_empty([records(content, size)])
+        found = not_blank([records(content, size)])
         assert [(line, offset) for line, offset, _ in found] == [
             (1, 0),
             (2, 8),
@@ -294,14 +294,14 @@ def test_reading_goes_on_from_any_record_as_if_it_had_never_stopped(
     if array:
         rows = ["[", *(row + "," for row in rows if row.startswith("{") and len(row) > 1), '{"last":1}', "]"]
     content = MARK * mark + "\n".join(rows).encode()
-    whole = not_empty([records(content)])
+    whole = not_blank([records(content)])
     n = data.draw(st.integers(0, len(whole) - 1))
     stored = gzip.compress(content) if packed else content
     found = Content([stored])
     place = found.mark(*whole[n][:2])
-    assert not_empty(found.blocks_from(place)) == whole[n:]
+    assert not_blank(found.blocks_from(place)) == whole[n:]
     assert place.compressed == packed
-    assert not_empty(blocks_after(place, [content[place.offset :]])) == whole[n:]
+    assert not_blank(blocks_after(place, [content[place.offset :]])) == whole[n:]
 
 
 MESSAGES = {
