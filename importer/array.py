@@ -48,8 +48,8 @@ def elements(
 
     Yields:
         For each element the line it starts on (the first is 1), its offset in bytes, and its text. Of one too long to
-        be an event comes a part that is too long as well. While there is much to look at before the next element, empty
-        texts come, which are no elements, so that whoever reads can look at the clock.
+        be an event comes a part that is too long as well. Now and then comes an empty text, which is no element, so
+        that whoever reads can look at the clock while there is much to look at before the next one.
 
     Raises:
         BrokenArray: the array breaks off, or something follows it.
@@ -58,10 +58,8 @@ def elements(
     for chunk in chunks:
         for start in range(0, len(chunk), _LOOKED_AT):
             reader.extend(chunk[start : start + _LOOKED_AT])
-            before = reader.place
             yield from reader.elements()
-            if reader.place == before:
-                yield *before, b""
+            yield *reader.place, b""
     reader.at_end = True
     yield from reader.elements()
     if not reader.is_closed:
@@ -229,20 +227,13 @@ class _Reader:
         end = _end(_first_line(self._text, self._from))
         return end if end < len(self._text) else None
 
-    def _begin_skipping(self) -> int | None:
-        """Lets go of an element that is too long to be held, of which this is the end for now.
-
-        White space is none: what follows it may be short.
-        """
-        end = len(self._text)
-        if _end(_spaces(self._text, self._from)) == end:
-            self._from = self._seen = end
-            return None
+    def _begin_skipping(self) -> int:
+        """Lets go of an element that is too long to be held, of which this is the end for now."""
         self._is_skipping = True
         self._depth, self._in_string = len(self._stack), False
         self._stack.clear()
         self._from = self._seen
-        return end
+        return len(self._text)
 
     def _skip(self) -> None:
         """Lets go of more of it, up to its end or its line's."""

@@ -246,6 +246,15 @@ def test_any_array_on_one_line_is_cut_into_its_elements_however_little_is_held(
     assert all(text[offset:].startswith(element) for _, offset, element in found)
 
 
+@pytest.mark.parametrize("filler", [b"x", b" ", b","], ids=["text", "white space", "commas"])
+def test_whoever_reads_can_look_at_the_clock_however_long_no_element_comes(filler: bytes) -> None:
+    start = b'["' if filler == b"x" else b"["
+    found: list[Element] = []
+    with contextlib.suppress(BrokenArray):
+        found.extend(elements([start, *repeat(filler * 100_000, 60)]))
+    assert sum(not element for _, _, element in found) >= 60
+
+
 ENDLESS = {
     "white space before": (b"[", b" \n" * 50_000, b"1]"),
     "white space between": (b"[1,", b" \n" * 50_000, b"1]"),
