@@ -143,12 +143,17 @@ def test_a_topic_keeps_rejects_and_until_it_is_there_nothing_is_finished(
     assert "the rejects could not be kept: NotFound" in gcs_import.log("import")[0]["reason"]
     assert post(pubsub_import.url, wrapped(REFUSED % 2)) == 503
 
+    # What is published between the making of the topic and of its subscription, nobody would see.
+    bucket.send_events_to(None)
+    gcs_import.process.wait_until(lambda: len(gcs_import.log("import")) == bucket.deliveries()[0]["attempts"] or None)
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", pubsub.host)
     with pubsub_v1.SubscriberClient() as subscriber:
         with pytest.raises(NotFound):
             subscriber.get_subscription(subscription=name)
-        pubsub_v1.PublisherClient().create_topic(name=topic)
+        with pubsub_v1.PublisherClient() as publisher:
+            publisher.create_topic(name=topic)
         subscriber.create_subscription(name=name, topic=topic)
+        bucket.send_events_to(gcs_import.url)
         bucket.wait_until_delivered()
         assert post(pubsub_import.url, wrapped(REFUSED % 2)) == 204
         found: dict[str, Any] = {}
