@@ -26,8 +26,11 @@ from importer.report import Report
 
 _GROUPS = 4
 
-_TURN = 0.05
-"""Seconds for which the records of one source are read before others get their turn."""
+_AT_A_TIME = 2_000
+"""Records of one source that are read before others get their turn: a batch full, so that no part of one leaves."""
+
+_TURN = 0.2
+"""Seconds after which they get it in any case: a transform may be slow, and a gzip may hold white space by the gigabyte."""
 
 _MOST_REJECTS = 1_000
 """Records of one source that are refused one by one; with one more, it is refused as a whole from there on."""
@@ -134,8 +137,8 @@ class Gatherer:
         clock = self._pipeline.clock
         pause_at = clock() + _TURN
         try:
-            for line, offset, record in records:
-                if clock() > pause_at:
+            for number, (line, offset, record) in enumerate(records):
+                if (number and number % _AT_A_TIME == 0) or clock() > pause_at:
                     await asyncio.sleep(0)
                     pause_at = clock() + _TURN
                 if is_blank(record):
