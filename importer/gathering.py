@@ -30,7 +30,7 @@ _AT_A_TIME = 2_000
 """Records of one source that are read before others get their turn: a batch full, so that no part of one leaves."""
 
 _TURN = 0.2
-"""Seconds after which they get it in any case: a transform may be slow, and a gzip may hold white space by the gigabyte."""
+"""Seconds after which they get it in any case: a transform may be slow, a gzip may hold white space by the gigabyte."""
 
 _MOST_REJECTS = 1_000
 """Records of one source that are refused one by one; with one more, it is refused as a whole from there on."""

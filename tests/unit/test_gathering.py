@@ -174,7 +174,7 @@ async def test_a_large_source_leaves_others_their_turn(records: Iterable[Record]
             turns += 1
             await asyncio.sleep(0)
 
-    ticks = count(step=0.01)
+    ticks = count(step=0.1)
     async with gathering(standin, clock=lambda: next(ticks)) as gatherer:
         gatherer.open = 1
         task = asyncio.create_task(other())
