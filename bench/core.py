@@ -7,17 +7,15 @@ with the importer's settings in the environment.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from bench.child import Counted, measured
-from importer import importing, log
+from importer import importing, log, starting
 from importer.formats import CHUNK_BYTES, Content
 from importer.pace import Pace
 from importer.pipeline import Pipeline
-from importer.settings import from_environment
 
 PATIENCE = 300.0
 
@@ -59,7 +57,7 @@ def main() -> None:
     """Imports the file that the command line names."""
     if "--unpaced" in sys.argv:
         Pace.wait = no_pace  # type: ignore[assignment, method-assign]
-    settings = from_environment(os.environ)
+    settings = starting.settings()
     log.configure("ERROR")
     path = Path(sys.argv[1])
     chunks = chunks_of(path, without_end="--without-end" in sys.argv)

@@ -126,19 +126,24 @@ def insert_id(event: bytes) -> str | None:
         return None
 
 
-def _complete(event: bytes, origin: bytes, nth: int = 0) -> bytes:
-    """Checks an event, and gives it an `$insert_id` made from `origin` (and `nth`) if it has none."""
+def _complete(event: bytes, origin: bytes) -> bytes:
+    """Checks an event, and gives it an `$insert_id` made from `origin` if it has none."""
     try:
         known = _decode(event)
         if not event.isascii():
             event.decode()  # the decoder does not look into strings it skips
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         event, known = _mend(event)
+    return _one_line(_identified(event, known, origin))
+
+
+def _identified(event: bytes, known: _Event, origin: bytes, nth: int = 0) -> bytes:
+    """The event with an `$insert_id`: its own, or one made from `origin` (and `nth`)."""
     if not known.properties.insert_id:
         event = _with_insert_id(event, _fingerprint(origin, nth))
     if len(event) >= MAX_EVENT_BYTES:
         raise Invalid("is too long once it is complete: Mixpanel takes events under 1 MB")
-    return _one_line(event)
+    return event
 
 
 def _one_line(event: bytes) -> bytes:
@@ -261,7 +266,7 @@ def _kind(value: object) -> str:
     return _KINDS[type(value)]
 
 
-def _transformed(record: bytes, transform: Transform) -> list[bytes]:
+def _transformed(record: bytes, transform: Transform) -> Sequence[bytes]:
     value = _whole(record)
     if not isinstance(value, dict):
         raise Invalid(f"is not a JSON object but {_kind(value)}")
@@ -269,10 +274,19 @@ def _transformed(record: bytes, transform: Transform) -> list[bytes]:
         made = transform(value)
     except Exception as error:
         raise Invalid(f"the transform raised {type(error).__name__}: {_told(error)}") from None
-    if made is None:
-        return []
-    events = made if isinstance(made, list) else [made]
-    return [_complete(_encode(event), record, nth) for nth, event in enumerate(events)]
+    if isinstance(made, list):
+        return [_made(each, record, nth) for nth, each in enumerate(made)]
+    return () if made is None else (_made(made, record),)
+
+
+def _made(made: Any, origin: bytes, nth: int = 0) -> bytes:
+    """What a transform returned, as an event: checked and completed. The encoder makes one line of it, in UTF-8."""
+    event = _encode(made)
+    try:
+        known = _decode(event)
+    except (msgspec.MsgspecError, RecursionError):
+        event, known = _mend(event)
+    return _identified(event, known, origin, nth)
 
 
 def _told(error: Exception) -> str:

@@ -236,7 +236,8 @@ def test_a_transform_maps_drops_and_fans_out() -> None:
 
     (event,) = prepare(raw, mapped)
     assert json.loads(event)["event"] == "Signup"
-    assert prepare(raw, lambda _: None) == prepare(raw, lambda _: []) == []
+    assert not prepare(raw, lambda _: None)
+    assert not prepare(raw, lambda _: [])
     events = prepare(raw, lambda record: [mapped(record)] * 3)
     assert len({insert_id(each) for each in events}) == 3
     assert prepare(raw, lambda record: [mapped(record)] * 3) == events
