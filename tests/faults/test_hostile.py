@@ -130,7 +130,7 @@ def test_memory_is_bounded_and_what_is_good_arrives(
     figure(f"{memory_peak(worker) / 1e6:.0f} MB")
     assert memory_peak(worker) < MEMORY
     if told:
-        assert any(told in line for line in list(gcs_import.lines)[before:])
+        gcs_import.process.wait_until(lambda: any(told in line for line in list(gcs_import.lines)[before:]) or None)
 
 
 @needs_proc

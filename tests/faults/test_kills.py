@@ -58,7 +58,7 @@ def test_an_import_survives_fifty_kills(standin: Standin, bucket: Bucket, figure
         started, kills = time.monotonic(), 0
         while kills < KILLS and not is_done(bucket):
             if (busy := importing(function.process.pid)) is not None:
-                time.sleep(chance.uniform(0, 0.3))
+                time.sleep(chance.uniform(0, 0.2))
                 kill(busy, signal.SIGKILL)
                 kills += 1
             time.sleep(0.01)

@@ -25,8 +25,8 @@ TROUBLE = {**EACH, "429 and 503, with Retry-After": {"429": 0.15, "503": 0.15, "
 
 
 def some_events(name: str) -> Events:
-    """Events that make a hundred requests of 50, or four hundred where all kinds of trouble come mixed."""
-    return Events(20_000 if name == "all kinds, 10 % fail" else 5_000, "small", seed=SEED)
+    """Events that make a hundred requests of 50, or two hundred where all kinds of trouble come mixed."""
+    return Events(10_000 if name == "all kinds, 10 % fail" else 5_000, "small", seed=SEED)
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,8 @@ def test_a_message_whose_rejects_cannot_be_written_is_not_acknowledged_until_the
     bad, good = wrapped(b"not JSON", "17"), wrapped(GOOD % 1, "18")
     assert post(pubsub_import.url, bad) == 503
     assert post(pubsub_import.url, good) == 204
-    assert "the rejects could not be kept" in pubsub_import.log("handed back")[0]["message"]
+    told = pubsub_import.process.wait_until(lambda: pubsub_import.log("handed back") or None)
+    assert "the rejects could not be kept" in told[0]["message"]
     bucket.make(nowhere.name)
     assert post(pubsub_import.url, bad) == 204
     assert [(reject.source, reject.event) for reject in kept_rejects(nowhere)] == [

@@ -41,7 +41,9 @@ def test_two_deliveries_at_the_same_time_are_harmless(
         "STORAGE_EMULATOR_HOST": bucket.url,
         "IMPORT_CONCURRENCY": "2",
     }
-    standin.faults(seed=SEED, latency=0.02, hang_seconds=0.7, **dict.fromkeys(KINDS, 0.1 / len(KINDS)))
+    shares = dict.fromkeys(KINDS, 0.05 / len(KINDS))
+    first = {"status": 503, "requests": 30}
+    standin.faults(seed=SEED, latency=0.02, hang_seconds=0.7, fail_first=first, **shares)
     bucket.put("events.jsonl", content(events))
     answers: list[list[int]] = [[], []]
 
@@ -56,6 +58,7 @@ def test_two_deliveries_at_the_same_time_are_harmless(
             each.start()
         for each in both:
             each.join(120)
+    assert max(map(len, answers)) > 1
     assert not missing(events, standin)
     assert {reject.line for reject in kept_rejects(bucket)} == {number for number, _ in events.bad()}
     assert "receipt.json" in {name.rpartition("/")[2] for name in objects(bucket, "checkpoints/")}

@@ -342,7 +342,7 @@ def test_with_wrong_credentials_nothing_is_acknowledged(shared: processes.Functi
     answer = push(shared, EVENTS[0])
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
-    assert shared.log("credentials")
+    shared.process.wait_until(lambda: shared.log("credentials") or None)
 
 
 # The process's end

@@ -368,7 +368,7 @@ def test_a_checkpoint_is_true_and_reading_on_from_it_completes_the_import(
     content = b"\n".join(events.records())
     standin.faults(jitter=0.02, **{"500": 0.1}, seed=seed)
     saved, made = Saved(standin), Content(chunks(content))
-    through = pipeline(batch_events=50)
+    through = pipeline(batch_events=25)  # more batches than may wait for one that is slow
     run(through, SOURCE, made.blocks(), Kept(), Limits(10), progress=Progress(saved, made.mark, every=0))
     assert len(saved.all) > 3
     bad = {number for number, _ in events.bad()}
