@@ -85,7 +85,7 @@ def _measure(given: argparse.Namespace) -> Results:
             if chosen & _THROUGHPUT
             else {}
         ),
-        memory=memory.measure(10 if given.quick else 100, _say) if "memory" in chosen else {},
+        memory=memory.measure(10 if given.quick else 100, min(runs, 3), _say) if "memory" in chosen else {},
         limit=limit.measure(seconds, _say, tuple(given.limits)) if "limit" in chosen else [],
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
 
 from bench.contenders import PYTHON, Child, Function
 from bench.files import Sample
@@ -16,20 +17,24 @@ _EVENTS = 24_000
 SMALL, LARGE = "20 MB", "2 GB"
 
 
-def measure(times: int, tell: Callable[[str], None]) -> dict[str, Usage]:
-    """Imports 20 MB, and a file `times` as long, both by the core alone and by the whole function."""
-    small = Sample(_EVENTS)
-    large = Sample(_EVENTS, times=times)
-    found = {}
-    for size, sample in ((SMALL, small), (LARGE, large)):
-        with opened() as sinks:
-            for each in (Child(f"core, {size}", sample, *PYTHON, "bench.core"), Function(f"function, {size}", sample)):
-                found[each.name] = each.run(sinks)
-                tell(f"{each.name}: {found[each.name].peak / 1e6:.0f} MB at most.")
+def measure(times: int, runs: int, tell: Callable[[str], None]) -> dict[str, list[Usage]]:
+    """Imports 20 MB, and a file `times` as long, both by the core alone and by the whole function, `runs` times each."""
+    found: dict[str, list[Usage]] = {}
+    for _ in range(runs):
+        for size, sample in ((SMALL, Sample(_EVENTS)), (LARGE, Sample(_EVENTS, times=times))):
+            core, function = f"core, {size}", f"function, {size}"
+            with opened() as sinks:
+                for each in (Child(core, sample, *PYTHON, "bench.core"), Function(function, sample)):
+                    usage = each.run(sinks)
+                    found.setdefault(each.name, []).append(usage)
+                    tell(f"{each.name}: {usage.peak / 1e6:.0f} MB at most.")
     return found
 
 
-def report(found: Mapping[str, Usage]) -> str:
-    """The peaks as a table."""
-    rows = [[name, f"{usage.bytes / 1e6:,.0f}", f"{usage.peak / 1e6:.1f}"] for name, usage in found.items()]
-    return table(("", "file MB", "peak MB"), rows)
+def report(found: Mapping[str, Sequence[Usage]]) -> str:
+    """The peaks as a table: the median of the runs, and the highest."""
+    rows = []
+    for name, runs in found.items():
+        peaks = [usage.peak / 1e6 for usage in runs]
+        rows.append([name, f"{runs[0].bytes / 1e6:,.0f}", f"{median(peaks):.1f}", f"{max(peaks):.1f}"])
+    return table(("", "file MB", "peak MB", "highest"), rows)

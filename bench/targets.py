@@ -20,7 +20,7 @@ class Results(Struct, frozen=True):
 
     throughput: dict[str, list[Usage]]
     startup: dict[str, list[Start]]
-    memory: dict[str, Usage]
+    memory: dict[str, list[Usage]]
     limit: list[Held]
 
 
@@ -106,13 +106,13 @@ def _startup(found: dict[str, list[Start]]) -> list[Target]:
     ]
 
 
-def _memory(found: dict[str, Usage]) -> list[Target]:
+def _memory(found: dict[str, list[Usage]]) -> list[Target]:
     if not found:
         return []
-    small, large = found[f"function, {memory.SMALL}"], found[f"function, {memory.LARGE}"]
+    small, large = ([usage.peak for usage in found[f"function, {size}"]] for size in (memory.SMALL, memory.LARGE))
     return [
-        Target("whole function: peak MB with 2 GB", None, 120, large.peak / 1e6),
-        Target("whole function: peak with 2 GB, times that with 20 MB", None, 1.1, large.peak / small.peak),
+        Target("whole function: peak MB with 2 GB, the highest", None, 120, max(large) / 1e6),
+        Target("whole function: peak with 2 GB, times that with 20 MB", None, 1.1, median(large) / median(small)),
     ]
 
 
