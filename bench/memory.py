@@ -18,7 +18,7 @@ SMALL, LARGE = "20 MB", "2 GB"
 
 
 def measure(times: int, runs: int, tell: Callable[[str], None]) -> dict[str, list[Usage]]:
-    """Imports 20 MB, and a file `times` as long, both by the core alone and by the whole function, `runs` times each."""
+    """Imports 20 MB, and a file `times` as long, each by the core alone and by the whole function, `runs` times."""
     found: dict[str, list[Usage]] = {}
     for _ in range(runs):
         for size, sample in ((SMALL, Sample(_EVENTS)), (LARGE, Sample(_EVENTS, times=times))):
