@@ -12,8 +12,9 @@ demo: $(VENV)/.ready
 sandbox: $(VENV)/.ready
 	@$(BIN)/python -m sandbox $(ARGS)
 
+# Two files at a time: most tests wait for processes.
 test: lint tools
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Tests of the page need Chromium, one of deploy.sh needs ShellCheck; without them they are skipped. CI is to skip none.
 tools:

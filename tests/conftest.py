@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,6 +13,9 @@ import pytest
 
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
+
+os.environ.setdefault("FAULTS_SEED", str(random.randrange(1_000_000)))
+"""The same in every process that runs tests."""
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """Where a shell runs the tests in the background, they ignore Ctrl-C, and so would all they start."""
@@ -69,3 +74,19 @@ def function(standin: Standin, bucket: Bucket) -> Iterator[StartFunction]:
             return running.enter_context(processes.function(target, environment=environment))
 
         yield start
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints the figures that tests of faults noted, and the seed that chose the troubled requests."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    lines = [
+        f"{report.nodeid.rpartition('::')[2]}: {text}"
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, text in report.user_properties
+        if name == "figure"
+    ]
+    if lines:
+        terminalreporter.section(f"faults, FAULTS_SEED={os.environ['FAULTS_SEED']}")
+        for line in lines:
+            terminalreporter.write_line(line)

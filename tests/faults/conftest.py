@@ -1,4 +1,4 @@
-"""What the tests of faults share: a bucket that delivers again soon, and the figures, printed at the end."""
+"""What the tests of faults share: a bucket that delivers again soon, and a way to note figures."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from sandbox import processes
-from tests.faults.trouble import SEED
-
-_figures: list[str] = []
 
 
 @pytest.fixture(scope="session")
@@ -23,12 +20,4 @@ def bucket_process() -> Iterator[processes.Service]:
 @pytest.fixture
 def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Notes what a test measured, to be printed when all are done."""
-    return lambda text: _figures.append(f"{request.node.name}: {text}")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints the figures, and the seed that chose the troubled requests."""
-    if _figures:
-        terminalreporter.section(f"faults, FAULTS_SEED={SEED}")
-        for line in _figures:
-            terminalreporter.write_line(line)
+    return lambda text: request.node.user_properties.append(("figure", text))

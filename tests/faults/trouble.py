@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
-import random
 import time
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -21,8 +20,8 @@ from bench.pushes import send, wrapped
 from importer.rejects import Reject
 from sandbox.clients import Bucket, Standin
 
-SEED = int(os.environ.get("FAULTS_SEED") or random.randrange(1_000_000))
-"""What the choice of troubled requests follows from: another in each run, unless FAULTS_SEED names it."""
+SEED = int(os.environ["FAULTS_SEED"])
+"""What the choice of troubled requests follows from: another in each run, unless the environment names it."""
 
 QUICK = {"IMPORT_BACKOFF": "0.005", "IMPORT_TIMEOUT": "0.5", "IMPORT_BATCH_EVENTS": "200"}
 """Settings under which trouble passes fast, and requests are many."""
