@@ -58,6 +58,7 @@ class _CompleteEvent(_Event, gc=False):
 
 _decode = msgspec.json.Decoder(_Event).decode
 _decode_complete = msgspec.json.Decoder(_CompleteEvent).decode
+_encode_json = msgspec.json.Encoder().encode
 _decode_parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _PROPERTIES_OPEN = re.compile(rb'"properties"\s*:\s*\{')
 _EMPTY_OBJECT = re.compile(rb"\s*\}")
@@ -309,7 +310,7 @@ def _encode(made: Any) -> bytes:
     if not isinstance(made, dict):
         raise Invalid(f"the transform returned {type(made).__name__}: it may return a dict, a list of dicts, or None")
     try:
-        event = msgspec.json.encode(made)
+        event = _encode_json(made)
     except Exception as error:
         raise Invalid(f"the transform returned what is no JSON: {_told(error)}") from None
     if len(event) >= MAX_EVENT_BYTES:

@@ -71,20 +71,26 @@ class _Span:
     rejects: list[Reject] = field(default_factory=list)
     rejected_bytes: int = 0
     dropped: int = 0
+    is_full: bool = False  # with what is settled here
 
     @property
     def size(self) -> int:
         """Bytes held, before compression."""
         return self.batch.size + self.rejected_bytes
 
-    @property
-    def is_full(self) -> bool:
-        """Whether it holds as much of what is settled here as it may."""
-        return len(self.rejects) + self.dropped >= _MOST_SETTLED_HERE or self.rejected_bytes >= _MOST_REJECTED_BYTES
-
     def refuse(self, reject: Reject) -> None:
         self.rejects.append(reject)
         self.rejected_bytes += len(reject.event)
+        self._look_whether_full()
+
+    def drop(self) -> None:
+        self.dropped += 1
+        self._look_whether_full()
+
+    def _look_whether_full(self) -> None:
+        self.is_full = (
+            len(self.rejects) + self.dropped >= _MOST_SETTLED_HERE or self.rejected_bytes >= _MOST_REJECTED_BYTES
+        )
 
 
 @dataclass(slots=True)
@@ -246,7 +252,8 @@ class _Run:
             self._span.refuse(refused_record(self._source, line, offset, record, invalid))
             events = ()
         else:
-            self._span.dropped += not events
+            if not events:
+                self._span.drop()
         self._report.read += len(events) or 1
         self._report.bytes += len(record)
         place = (line, offset, record if transform else None)
