@@ -188,16 +188,17 @@ def lines(chunks: Iterable[bytes], offset: int = 0, line: int = 1, longest: int 
     """Cuts newline-delimited JSON into its lines; the first byte is at `offset`, on line `line`."""
     tail, left_out = b"", 0
     for chunk in chunks:
-        text = tail + chunk
-        if is_blank(text) and not left_out:
+        if is_blank(chunk) and is_blank(tail) and not left_out and (end := chunk.rfind(b"\n") + 1):
             # Blank lines, of which a small gzip can hold a billion, are let go uncut.
-            end = text.rfind(b"\n") + 1
-            line += text.count(b"\n")
-            offset += end
-            text = text[end:]
-        records = text.split(b"\n")
+            line += chunk.count(b"\n")
+            offset += len(tail) + end
+            tail, chunk = b"", chunk[end:]
+        size = len(tail) + len(chunk)
+        are_lines = size < MAX_EVENT_BYTES and b"\r" not in chunk and b"\r" not in tail
+        records = chunk.split(b"\n")
+        records[0] = tail + records[0]
         tail = records.pop()
-        size = len(text) - len(tail)
+        size -= len(tail)
         if left_out and records:
             long = records.pop(0)
             size -= len(long) + 1
@@ -206,7 +207,7 @@ def lines(chunks: Iterable[bytes], offset: int = 0, line: int = 1, longest: int 
             offset += left_out + len(long) + 1
             left_out = 0
         if records:
-            yield Block(records, line, offset, size, len(text) < MAX_EVENT_BYTES and b"\r" not in text)
+            yield Block(records, line, offset, size, are_lines)
             line += len(records)
             offset += size
         else:

@@ -123,6 +123,17 @@ class _Unnamed(Exception):
     """The body was refused, and no record in it named (or fewer taken than sent, which names none either)."""
 
 
+class _Connections(HTTPAdapter):
+    """The connections to one address, which does not change: it is looked up for the first request alone."""
+
+    _pool: Any = None
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        if self._pool is None:
+            self._pool = super().get_connection_with_tls_context(*args, **options)
+        return self._pool
+
+
 class Client:
     """Sends batches to one project. Safe to use from several threads; they share its connections.
 
@@ -139,7 +150,7 @@ class Client:
         self._backoff = settings.backoff
         self._timeout = settings.timeout
         # A session would add cookies and redirects, and an eighth of the time of a request: there are neither here.
-        self._connections = HTTPAdapter(pool_connections=1, pool_maxsize=settings.concurrency)
+        self._connections = _Connections(pool_connections=1, pool_maxsize=settings.concurrency)
         self._pace = Pace(settings.backoff / 10, clock)
         self._turns = Turns()
         self._numbers = itertools.count()
