@@ -35,6 +35,10 @@ class Batch(Generic[Place]):
         self.places: list[Place] = []
         self.size = 0
 
+    def has_room(self, count: int, size: int) -> bool:
+        """Whether so many events more, of so many bytes with a line break after each, are within the bounds."""
+        return len(self.events) + count <= self._max_events and self.size + size <= self._max_bytes
+
     def add(self, event: bytes, place: Place) -> bool:
         """Takes the event in, if there is room.
 
@@ -42,13 +46,13 @@ class Batch(Generic[Place]):
             False when the batch is full: the event was not taken; send the batch and put the event in the next one.
             An empty batch takes any event.
         """
-        size = self.size + len(event) + 1
-        if self.events and (size > self._max_bytes or len(self.events) >= self._max_events):
+        size = len(event) + 1
+        if self.events and not self.has_room(1, size):
             return False
         self._firsts.append(len(self.events))
         self.places.append(place)
         self.events.append(event)
-        self.size = size
+        self.size += size
         return True
 
     def extend(self, events: list[bytes], size: int, place: Place) -> int:
@@ -63,7 +67,7 @@ class Batch(Generic[Place]):
             How many were taken. If not all were, the batch is full: send it and put the rest in the next one.
             An empty batch takes one event at least.
         """
-        if len(self.events) + len(events) > self._max_events or self.size + size > self._max_bytes:
+        if not self.has_room(len(events), size):
             ends = list(accumulate(len(event) + 1 for event in events[: self._max_events - len(self.events)]))
             taken = bisect_right(ends, self._max_bytes - self.size) or int(not self.events)
             events, size = events[:taken], ends[taken - 1] if taken else 0

@@ -116,7 +116,7 @@ def are_complete(records: Sequence[bytes], *, are_lines: bool = False) -> bool:
 
 def is_blank(record: bytes) -> bool:
     """Whether a line holds nothing at all: such a line is no record."""
-    return not record.strip(_BLANK)
+    return not record or (record.isspace() and not record.strip(_BLANK))
 
 
 def insert_id(event: bytes) -> str | None:

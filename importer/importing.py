@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -239,7 +239,7 @@ class _Run:
 
     def _add(self, line: int, offset: int, record: bytes) -> None:
         """Puts what becomes of one record in batches, or among the rejects."""
-        if (not record or record.isspace()) and is_blank(record):
+        if is_blank(record):
             self._check_time()
             return
         self._last = line, offset
@@ -257,20 +257,15 @@ class _Run:
         self._report.read += len(events) or 1
         self._report.bytes += len(record)
         place = (line, offset, record if transform else None)
-        if len(events) > 1 and not self._has_room(events):
-            self._send((line, offset))
+        if len(events) > 1:
+            # They travel together: between two events of one record, no checkpoint is true.
+            size = sum(map(len, events)) + len(events)
+            if self._span.batch.events and not self._span.batch.has_room(len(events), size):
+                self._send((line, offset))
         for nth, event in enumerate(events):
             if not self._span.batch.add(event, place):
                 self._send(None if nth else (line, offset))
                 self._span.batch.add(event, place)
-
-    def _has_room(self, events: Sequence[bytes]) -> bool:
-        """Whether the events of one record can travel together: between two that do not, no checkpoint is true."""
-        batch, settings = self._span.batch, self._pipeline.settings
-        size = sum(map(len, events)) + len(events)
-        return not batch.events or (
-            len(batch.events) + len(events) <= settings.batch_events and batch.size + size <= settings.batch_bytes
-        )
 
     def _send(self, end: _End) -> None:
         """Sends the span, begins another, and books those that are settled, in the order of the source."""
