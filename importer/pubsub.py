@@ -267,4 +267,5 @@ def _age(time_as_text: str) -> float:
 
 
 def _later(status: int, reason: str) -> Response:
-    return PlainTextResponse(f"Deliver this again later: {reason}.\n", status, headers={"Retry-After": _RETRY_AFTER})
+    told = reason.removesuffix(".")
+    return PlainTextResponse(f"Deliver this again later: {told}.\n", status, headers={"Retry-After": _RETRY_AFTER})
