@@ -11,14 +11,29 @@ from typing import Protocol
 
 import pytest
 
-from sandbox import processes
+from sandbox import processes, pubsub_emulator
 from sandbox.clients import Bucket, Standin
+from sandbox.pubsub_emulator import Emulator
 
 os.environ.setdefault("FAULTS_SEED", str(random.randrange(1_000_000)))
 """The same in every process that runs tests."""
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """Where a shell runs the tests in the background, they ignore Ctrl-C, and so would all they start."""
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    """Google's Pub/Sub emulator, which lives as long as the session: it takes seconds to start.
+
+    Without it the test is skipped, except on CI.
+    """
+    if sentence := pubsub_emulator.missing():
+        if os.environ.get("CI") == "true":
+            pytest.fail(sentence)
+        pytest.skip(sentence)
+    with pubsub_emulator.emulator() as running:
+        yield running
 
 
 class StartFunction(Protocol):

@@ -15,11 +15,12 @@ import pytest
 import requests
 
 from bench.events import Events
+from bench.measuring import peak_memory
 from bench.pushes import wrapped
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
 from tests.conftest import StartFunction
-from tests.faults.trouble import QUICK, content, memory_peak, missing, workers
+from tests.faults.trouble import KEEPING, QUICK, content, missing, workers
 
 MB = 1_000_000
 MEMORY = 200 * MB
@@ -101,16 +102,8 @@ def deep_gzip(depth: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def gcs_import(standin_process: processes.Service, bucket_process: processes.Service) -> Iterator[processes.Function]:
-    environment = {
-        **QUICK,
-        "MIXPANEL_API_URL": standin_process.url,
-        "MIXPANEL_PROJECT_TOKEN": "demo",
-        "STORAGE_EMULATOR_HOST": bucket_process.url,
-        "IMPORT_REJECTS": "gs://events/rejects",
-        "IMPORT_CHECKPOINTS": "gs://events/checkpoints",
-    }
-    with processes.function("gcs_import", environment=environment) as function:
+def gcs_import(environment: dict[str, str]) -> Iterator[processes.Function]:
+    with processes.function("gcs_import", environment={**environment, **KEEPING}) as function:
         yield function
 
 
@@ -127,8 +120,8 @@ def test_memory_is_bounded_and_what_is_good_arrives(
     bucket.wait_until_delivered()
     assert standin.ids().keys() == good
     (worker,) = workers(gcs_import.process.pid)
-    figure(f"{memory_peak(worker) / 1e6:.0f} MB")
-    assert memory_peak(worker) < MEMORY
+    figure(f"{peak_memory(worker) / 1e6:.0f} MB")
+    assert peak_memory(worker) < MEMORY
     if told:
         gcs_import.process.wait_until(lambda: any(told in line for line in list(gcs_import.lines)[before:]) or None)
 
@@ -144,18 +137,12 @@ def test_a_slow_mixpanel_slows_the_reader(standin: Standin, bucket: Bucket, func
     bucket.wait_until_delivered()
     assert not missing(events, standin)
     (worker,) = workers(slow.process.pid)
-    assert memory_peak(worker) < 150 * MB
+    assert peak_memory(worker) < 150 * MB
 
 
 @pytest.fixture(scope="module")
-def pubsub_import(standin_process: processes.Service) -> Iterator[processes.Function]:
-    environment = {
-        **QUICK,
-        "IMPORT_BATCH_EVENTS": "2000",
-        "MIXPANEL_API_URL": standin_process.url,
-        "MIXPANEL_PROJECT_TOKEN": "demo",
-    }
-    with processes.function("pubsub_import", environment=environment) as function:
+def pubsub_import(environment: dict[str, str]) -> Iterator[processes.Function]:
+    with processes.function("pubsub_import", environment={**environment, "IMPORT_BATCH_EVENTS": "2000"}) as function:
         yield function
 
 
@@ -191,8 +178,8 @@ def test_a_hostile_message_is_answered_and_costs_itself_alone(
     assert standin.ids() == {f"other-{number}": 1 for number in range(others)}
     pubsub_import.process.wait_until(lambda: any(reason in line["reason"] for line in rejected(pubsub_import)) or None)
     (worker,) = workers(pubsub_import.process.pid)
-    figure(f"{memory_peak(worker) / 1e6:.0f} MB, {others} others answered meanwhile")
-    assert memory_peak(worker) < MEMORY
+    figure(f"{peak_memory(worker) / 1e6:.0f} MB, {others} others answered meanwhile")
+    assert peak_memory(worker) < MEMORY
 
 
 @needs_proc
@@ -204,8 +191,8 @@ def test_a_message_that_is_a_huge_array_arrives_whole(
     assert requests.post(pubsub_import.url, data=body, timeout=60).status_code == 204
     assert standin.ids() == {"same": 100_000, "last": 1}
     (worker,) = workers(pubsub_import.process.pid)
-    figure(f"{memory_peak(worker) / 1e6:.0f} MB")
-    assert memory_peak(worker) < MEMORY
+    figure(f"{peak_memory(worker) / 1e6:.0f} MB")
+    assert peak_memory(worker) < MEMORY
 
 
 PUSHES: dict[str, tuple[bytes, int]] = {

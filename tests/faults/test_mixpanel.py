@@ -33,16 +33,6 @@ MESSAGES = cache(lambda of: messages(EVENTS, of))
 
 
 @pytest.fixture(scope="module")
-def environment(standin_process: processes.Service, bucket_process: processes.Service) -> dict[str, str]:
-    return {
-        **QUICK,
-        "MIXPANEL_API_URL": standin_process.url,
-        "MIXPANEL_PROJECT_TOKEN": "demo",
-        "STORAGE_EMULATOR_HOST": bucket_process.url,
-    }
-
-
-@pytest.fixture(scope="module")
 def files(environment: dict[str, str]) -> Iterator[processes.Function]:
     with processes.function("gcs_import", environment=environment) as function:
         yield function

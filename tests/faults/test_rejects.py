@@ -8,7 +8,6 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,10 @@ from google.cloud import pubsub_v1
 from bench.events import Events
 from bench.pushes import wrapped
 from importer.rejects import Reject
-from sandbox import processes, pubsub_emulator
+from sandbox import processes
 from sandbox.clients import Bucket, Standin
 from sandbox.processes import ROOT
+from sandbox.pubsub_emulator import Emulator
 from tests.conftest import StartFunction
 from tests.faults.trouble import QUICK, SEED, content, kept_rejects, missing, objects
 
@@ -118,24 +118,16 @@ def test_nothing_is_imported_from_its_own_rejects_and_checkpoints(
     assert standin.ids() == {"good-1": 1, "good-2": 1}
 
 
-@pytest.fixture(scope="module")
-def pubsub() -> Iterator[pubsub_emulator.Emulator]:
-    if reason := pubsub_emulator.missing():
-        pytest.skip(reason)
-    with pubsub_emulator.emulator() as running:
-        yield running
-
-
 def test_a_topic_keeps_rejects_and_until_it_is_there_nothing_is_finished(
     standin: Standin,
     bucket: Bucket,
     function: StartFunction,
-    pubsub: pubsub_emulator.Emulator,
+    emulator: Emulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Invariant 2, with Google's own emulator: the topic is not there, then it is."""
-    topic, name = f"projects/{pubsub.project}/topics/rejects", f"projects/{pubsub.project}/subscriptions/rejects"
-    settings = {"IMPORT_REJECTS": topic, "PUBSUB_EMULATOR_HOST": pubsub.host}
+    topic, name = f"projects/{emulator.project}/topics/rejects", f"projects/{emulator.project}/subscriptions/rejects"
+    settings = {"IMPORT_REJECTS": topic, "PUBSUB_EMULATOR_HOST": emulator.host}
     gcs_import = function("gcs_import", **QUICK, **settings)
     pubsub_import = function("pubsub_import", **QUICK, **settings)
     bucket.send_events_to(gcs_import.url)
@@ -147,7 +139,7 @@ def test_a_topic_keeps_rejects_and_until_it_is_there_nothing_is_finished(
     # What is published between the making of the topic and of its subscription, nobody would see.
     bucket.send_events_to(None)
     gcs_import.process.wait_until(lambda: len(gcs_import.log("import")) == bucket.deliveries()[0]["attempts"] or None)
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", pubsub.host)
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator.host)
     with pubsub_v1.SubscriberClient() as subscriber:
         with pytest.raises(NotFound):
             subscriber.get_subscription(subscription=name)

@@ -10,24 +10,16 @@ from bench.events import Events, Shape
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
 from sandbox.storage_faults import KINDS
-from tests.faults.trouble import QUICK, SEED, content, kept_rejects, missing, objects, twice
+from tests.faults.trouble import KEEPING, SEED, content, kept_rejects, missing, objects, twice
 
 EACH: dict[str, dict[str, float]] = {kind: {kind: 0.3} for kind in KINDS}
 TROUBLE: dict[str, dict[str, float]] = {**EACH, "all kinds at 10 %": dict.fromkeys(KINDS, 0.1)}
 
 
 @pytest.fixture(scope="module")
-def gcs_import(standin_process: processes.Service, bucket_process: processes.Service) -> Iterator[processes.Function]:
-    environment = {
-        **QUICK,
-        "IMPORT_BATCH_EVENTS": "2000",
-        "MIXPANEL_API_URL": standin_process.url,
-        "MIXPANEL_PROJECT_TOKEN": "demo",
-        "STORAGE_EMULATOR_HOST": bucket_process.url,
-        "IMPORT_REJECTS": "gs://events/rejects",
-        "IMPORT_CHECKPOINTS": "gs://events/checkpoints",
-    }
-    with processes.function("gcs_import", environment=environment) as function:
+def gcs_import(environment: dict[str, str]) -> Iterator[processes.Function]:
+    settings = {**environment, **KEEPING, "IMPORT_BATCH_EVENTS": "2000"}
+    with processes.function("gcs_import", environment=settings) as function:
         yield function
 
 

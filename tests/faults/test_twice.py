@@ -15,9 +15,18 @@ from sandbox.clients import Bucket, Standin
 from sandbox.eventarc import cloud_event
 from sandbox.faults import KINDS
 from tests.conftest import StartFunction
-from tests.faults.trouble import QUICK, SEED, content, kept_rejects, messages, missing, objects, push_until_taken, twice
-
-CHECKPOINTS = {"IMPORT_REJECTS": "gs://events/rejects", "IMPORT_CHECKPOINTS": "gs://events/checkpoints"}
+from tests.faults.trouble import (
+    KEEPING,
+    QUICK,
+    SEED,
+    content,
+    kept_rejects,
+    messages,
+    missing,
+    objects,
+    push_until_taken,
+    twice,
+)
 
 
 def deliver(url: str, bucket: Bucket, name: str) -> int:
@@ -28,19 +37,11 @@ def deliver(url: str, bucket: Bucket, name: str) -> int:
 
 
 def test_two_deliveries_at_the_same_time_are_harmless(
-    standin: Standin, bucket: Bucket, figure: Callable[[str], None]
+    environment: dict[str, str], standin: Standin, bucket: Bucket, figure: Callable[[str], None]
 ) -> None:
     """Invariant 4, with both saving checkpoints all the time, and each failing and beginning anew now and then."""
     events = Events(20_000, "small", seed=SEED, bad_share=0.001)
-    environment = {
-        **QUICK,
-        **CHECKPOINTS,
-        "IMPORT_PATIENCE": "0.05",
-        "MIXPANEL_API_URL": standin.url,
-        "MIXPANEL_PROJECT_TOKEN": "demo",
-        "STORAGE_EMULATOR_HOST": bucket.url,
-        "IMPORT_CONCURRENCY": "2",
-    }
+    settings = {**environment, **KEEPING, "IMPORT_PATIENCE": "0.05", "IMPORT_CONCURRENCY": "2"}
     shares = dict.fromkeys(KINDS, 0.05 / len(KINDS))
     first = {"status": 503, "requests": 30}
     standin.faults(seed=SEED, latency=0.02, hang_seconds=0.7, fail_first=first, **shares)
@@ -52,7 +53,7 @@ def test_two_deliveries_at_the_same_time_are_harmless(
             statuses.append(deliver(gcs_import.url, bucket, "events.jsonl"))
 
     source = Path(__file__).with_name("quick_checkpoints.py")
-    with processes.function("gcs_import", environment=environment, source=source) as gcs_import:
+    with processes.function("gcs_import", environment=settings, source=source) as gcs_import:
         both = [threading.Thread(target=deliver_until_taken, args=(statuses,)) for statuses in answers]
         for each in both:
             each.start()
@@ -68,7 +69,7 @@ def test_two_deliveries_at_the_same_time_are_harmless(
 def test_a_late_second_delivery_ends_at_once(standin: Standin, bucket: Bucket, function: StartFunction) -> None:
     """Invariant 4: the receipt says that the object is done, so it is neither read nor sent again."""
     events = Events(20_000, "small", seed=SEED)
-    gcs_import = function("gcs_import", **QUICK, **CHECKPOINTS)
+    gcs_import = function("gcs_import", **QUICK, **KEEPING)
     bucket.put("events.jsonl", content(events))
     assert deliver(gcs_import.url, bucket, "events.jsonl") == 200
     read, sent = bucket.read()["events.jsonl"], standin.summary()["requests"]

@@ -26,6 +26,9 @@ SEED = int(os.environ["FAULTS_SEED"])
 QUICK = {"IMPORT_BACKOFF": "0.005", "IMPORT_TIMEOUT": "0.5", "IMPORT_BATCH_EVENTS": "200"}
 """Settings under which trouble passes fast, and requests are many."""
 
+KEEPING = {"IMPORT_REJECTS": "gs://events/rejects", "IMPORT_CHECKPOINTS": "gs://events/checkpoints"}
+"""Settings under which rejects and checkpoints are kept."""
+
 
 def content(events: Events, *, gzipped: bool = False) -> bytes:
     """A file of these events."""
@@ -74,12 +77,6 @@ def push_until_taken(url: str, pushes: Sequence[bytes], senders: int = 100, with
         pushes = [push for index, push in enumerate(pushes) if status[index] != 204]
         again += len(pushes)
     return again
-
-
-def memory_peak(pid: int) -> int:
-    """The most memory a process ever held, in bytes (Linux)."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 def workers(pid: int) -> list[int]:

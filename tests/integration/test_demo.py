@@ -6,9 +6,7 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,26 +15,14 @@ import pytest
 import requests
 
 from sandbox.demo import GENERATED
-from sandbox.processes import ROOT
-
-needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc")
+from tests.integration.marked import Marked, needs_proc
 
 
-class Demo:
-    """A running demo, whose processes all carry a mark in their environment."""
+class Demo(Marked):
+    """A running demo."""
 
     def __init__(self, *options: str, **environment: str) -> None:
-        self._mark = f"DEMO_MARK={uuid.uuid4()}"
-        name, _, value = self._mark.partition("=")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox.demo", *options],
-            cwd=ROOT,
-            env=os.environ | {name: value} | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.shown = ""
+        super().__init__("sandbox.demo", *options, stderr=subprocess.PIPE, environment=environment)
 
     def read_until(self, text: str) -> None:
         assert self.process.stdout
@@ -44,17 +30,6 @@ class Demo:
             line = self.process.stdout.readline()
             assert line, f"the demo ended: {self.shown}"
             self.shown += line
-
-    def left(self) -> list[int]:
-        """The processes with its mark that run."""
-        found = []
-        for directory in Path("/proc").glob("[0-9]*"):
-            try:
-                if self._mark.encode() in (directory / "environ").read_bytes():
-                    found.append(int(directory.name))
-            except OSError:
-                continue
-        return found
 
     def ends(self) -> int:
         out, errors = self.process.communicate(timeout=60)

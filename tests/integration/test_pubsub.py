@@ -21,6 +21,7 @@ import pytest
 import requests
 
 from bench.events import Events
+from bench.measuring import group, peak_memory
 from bench.pushes import Answers, bodies, send, wrapped
 from sandbox import processes
 from sandbox.clients import Standin
@@ -270,7 +271,7 @@ def test_messages_beyond_the_memory_are_sent_away_at_once_and_come_again(
     small = function(TARGET, IMPORT_BUFFER_BYTES="10000000", IMPORT_BATCH_BYTES="2000000")
     assert push(small, EVENTS[0]).status_code == 204
     standin.faults(latency=0.2)
-    before = peak_memory(small)
+    before = peak_memory(group(small.process.pid)[-1])
     pack = gzip.compress if compressed else bytes
     padding = b'"padding":"' + b"x" * 990_000 + b'",'
     events = [event.replace(b'"time":', padding + b'"time":') for event in Events(150, "small", seed=3).records()]
@@ -279,7 +280,7 @@ def test_messages_beyond_the_memory_are_sent_away_at_once_and_come_again(
     assert answers.counts().keys() == {204, 429}
     ids = list(Events(150, "small", seed=3).ids())
     assert acknowledged(answers, ids) | {IDS[0]} == standin.ids().keys()
-    assert peak_memory(small) - before < 120_000_000
+    assert peak_memory(group(small.process.pid)[-1]) - before < 120_000_000
     deliver_until_acknowledged(small, [body for index, body in enumerate(pushes) if answers.status[index] != 204][:20])
 
 
@@ -420,11 +421,3 @@ def test_on_sigterm_what_waits_for_company_is_sent_at_once(function: StartFuncti
         each.close()
     assert standin.ids() == {IDS[0]: 1}
     assert ending.process.wait(20) == 0
-
-
-def peak_memory(function: processes.Function) -> int:
-    """Bytes of memory resident at most, of the process that serves."""
-    pid = function.process.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    status = Path(f"/proc/{children[0]}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024

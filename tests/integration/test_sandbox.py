@@ -9,10 +9,8 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,9 +23,7 @@ import requests
 
 from sandbox import pubsub_emulator
 from sandbox.clients import Standin, Topic
-from sandbox.processes import ROOT
-
-needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc")
+from tests.integration.marked import Marked, needs_proc
 
 T = TypeVar("T")
 ANY_PORTS = tuple(
@@ -38,21 +34,11 @@ ANY_PORTS = tuple(
 MAPPING = "def to_mixpanel(record):\n    record['event'] += {!r}\n    return record\n"
 
 
-class Running:
-    """A sandbox on free ports, whose processes all carry a mark in their environment."""
+class Running(Marked):
+    """A sandbox on free ports."""
 
     def __init__(self, *options: str, **environment: str) -> None:
-        self._mark = f"SANDBOX_MARK={uuid.uuid4()}"
-        name, _, value = self._mark.partition("=")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox", *options],
-            cwd=ROOT,
-            env=os.environ | {name: value} | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.shown = ""
+        super().__init__("sandbox", *options, stderr=subprocess.STDOUT, environment=environment)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -79,17 +65,6 @@ class Running:
     def ports(self) -> list[int]:
         self.wait_for("Ctrl-C stops it all")
         return [urlsplit(url).port or 0 for url in set(re.findall(r"http://127\.0\.0\.1:\d+", self.shown))]
-
-    def left(self) -> list[int]:
-        """The processes with its mark that run."""
-        found = []
-        for directory in Path("/proc").glob("[0-9]*"):
-            try:
-                if self._mark.encode() in (directory / "environ").read_bytes():
-                    found.append(int(directory.name))
-            except OSError:
-                continue
-        return found
 
     def ends(self) -> int:
         code = self.process.wait(timeout=30)
