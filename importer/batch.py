@@ -68,7 +68,10 @@ class Batch(Generic[Place]):
             An empty batch takes one event at least.
         """
         if not self.has_room(len(events), size):
-            ends = list(accumulate(len(event) + 1 for event in events[: self._max_events - len(self.events)]))
+            events = events[: self._max_events - len(self.events)]
+            size = sum(map(len, events)) + len(events)
+        if not self.has_room(len(events), size):
+            ends = list(accumulate(len(event) + 1 for event in events))
             taken = bisect_right(ends, self._max_bytes - self.size) or int(not self.events)
             events, size = events[:taken], ends[taken - 1] if taken else 0
         if events:

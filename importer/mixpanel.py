@@ -17,18 +17,16 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
-import requests
 import stamina
 from msgspec import Struct
-from requests.adapters import HTTPAdapter
-from requests.auth import HTTPBasicAuth
-from requests.utils import get_environ_proxies
+from urllib3 import BaseHTTPResponse
 
 from importer import event as events_
 from importer import log
 from importer.batch import Packed
+from importer.connections import Connections
 from importer.pace import Pace
-from importer.settings import CredentialKind, Credentials, Settings
+from importer.settings import CredentialKind, Settings
 from importer.turns import Turns
 
 _CONNECT_TIMEOUT = 10.0
@@ -123,17 +121,6 @@ class _Unnamed(Exception):
     """The body was refused, and no record in it named (or fewer taken than sent, which names none either)."""
 
 
-class _Connections(HTTPAdapter):
-    """The connections to one address, which does not change: it is looked up for the first request alone."""
-
-    _pool: Any = None
-
-    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
-        if self._pool is None:
-            self._pool = super().get_connection_with_tls_context(*args, **options)
-        return self._pool
-
-
 class Client:
     """Sends batches to one project. Safe to use from several threads; they share its connections.
 
@@ -149,14 +136,10 @@ class Client:
         self._credentials = settings.credentials
         self._backoff = settings.backoff
         self._timeout = settings.timeout
-        # A session would add cookies and redirects, and an eighth of the time of a request: there are neither here.
-        self._connections = _Connections(pool_connections=1, pool_maxsize=settings.concurrency)
+        self._connections = Connections(settings)
         self._pace = Pace(settings.backoff / 10, clock)
         self._turns = Turns()
         self._numbers = itertools.count()
-        self._proxies = get_environ_proxies(settings.api_url)
-        # Prepared once: that is half of the work that a request makes here.
-        self._request = _request(_import_url(settings.api_url, settings.credentials), settings.credentials)
         self._lock = threading.Lock()
         self._has_taken = False
         self._refused_unseen = 0
@@ -259,18 +242,29 @@ class Client:
             )
             return wait
 
+        def once() -> _Answer:
+            nonlocal tries, sent_at
+            # A batch is tried once without any patience: for that turn it waits a little in any case.
+            turn_by = deadline if tries else max(deadline, self._clock() + _FIRST_TURN)
+            self._await_turn(part.count, number, turn_by)
+            tries, sent_at = tries + 1, self._clock()
+            outcome.requests += 1
+            outcome.sent_bytes += len(part.body)
+            answer = self._post(part, deadline, tries)
+            self._pace.taken(part.count)
+            return answer
+
+        try:
+            return once()  # as nearly every batch: to enter the loop below takes a tenth of the time of a request
+        except _Trouble as trouble:
+            failed: _Trouble | None = trouble
         try:
             for attempt in stamina.retry_context(on=again, attempts=None, timeout=None):
                 with attempt:
-                    # A batch is tried once without any patience: for that turn it waits a little in any case.
-                    turn_by = deadline if tries else max(deadline, self._clock() + _FIRST_TURN)
-                    self._await_turn(part.count, number, turn_by)
-                    tries, sent_at = tries + 1, self._clock()
-                    outcome.requests += 1
-                    outcome.sent_bytes += len(part.body)
-                    answer = self._post(part, deadline, tries)
-                    self._pace.taken(part.count)
-                    return answer
+                    if failed:
+                        first, failed = failed, None
+                        raise first
+                    return once()
         except _Trouble as trouble:
             raise Unavailable(f"Mixpanel could not take the events in time: {trouble}") from trouble
         raise AssertionError("unreachable")
@@ -295,23 +289,18 @@ class Client:
     def _post(self, part: Packed, deadline: float, tries: int) -> _Answer:
         remaining = max(deadline - self._clock(), 1.0)
         try:
-            request = self._request.copy()
-            request.prepare_body(part.body, None)
-            response = self._connections.send(
-                request,
-                timeout=(min(_CONNECT_TIMEOUT, remaining), min(self._timeout, remaining)),
-                proxies=self._proxies,
+            response = self._connections.post(
+                part.body, connect=min(_CONNECT_TIMEOUT, remaining), read=min(self._timeout, remaining)
             )
-            _ = response.content  # read to its end, the connection can be used again
-        except requests.Timeout:
+        except TimeoutError:
             raise _Trouble("Mixpanel gave no answer in time", None, self._backoff) from None
-        except requests.RequestException as error:
+        except ConnectionError as error:
             # Often a connection that idled too long: the first try again comes soon.
             raise _Trouble(f"the connection failed ({_cause(error)})", None, self._backoff / 10) from None
         return self._read(response, part.count, tries)
 
-    def _read(self, response: requests.Response, count: int, tries: int) -> _Answer:
-        status = response.status_code
+    def _read(self, response: BaseHTTPResponse, count: int, tries: int) -> _Answer:
+        status = response.status
         if status in {200, 400}:
             answer = _decoded(response)
             if answer is None or (status == 200 and answer.num_records_imported is None):
@@ -347,26 +336,9 @@ class Client:
         raise Refused(message)
 
 
-def _import_url(api_url: str, credentials: Credentials) -> str:
-    project = f"&project_id={credentials.project_id}" if credentials.project_id else ""
-    return f"{api_url}/import?strict=1{project}"
-
-
-def _request(url: str, credentials: Credentials) -> requests.PreparedRequest:
-    """The request to /import, all but its body."""
-    auth = HTTPBasicAuth(credentials.username.encode(), credentials.password.encode())
-    headers = {
-        "Content-Type": "application/x-ndjson",
-        "Content-Encoding": "gzip",
-        "Accept": "application/json",
-        "User-Agent": "mixpanel-importer",
-    }
-    return requests.Request("POST", url, headers=headers, auth=auth).prepare()
-
-
-def _decoded(response: requests.Response) -> _Answer | None:
+def _decoded(response: BaseHTTPResponse) -> _Answer | None:
     try:
-        return msgspec.json.decode(response.content, type=_Answer)
+        return msgspec.json.decode(response.data, type=_Answer)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
@@ -391,7 +363,7 @@ def _halves(first: int, part: Packed) -> tuple[tuple[int, Packed], tuple[int, Pa
     return (first + left.count, right), (first, left)
 
 
-def _retry_after(response: requests.Response) -> float | None:
+def _retry_after(response: BaseHTTPResponse) -> float | None:
     """Seconds that a `Retry-After` header asks for, in either of its forms (RFC 9110, 10.2.3), within bounds."""
     value = response.headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():

@@ -1,0 +1,82 @@
+"""The connections to Mixpanel's Import API.
+
+`requests` finds out how to get there (the address, the credentials, the environment's proxy, the certificates), once.
+Each body then goes straight to the pool of connections that it chose: the cookies, redirects and objects that requests
+has for each request would take another third of its time, and there is nothing here to use them for.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
+from requests.utils import get_environ_proxies
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Retry, Timeout, exceptions
+
+from importer.settings import Credentials, Settings
+
+_ONCE = Retry(False)
+"""Made once, for urllib3 would make it anew for each request."""
+
+
+class Connections:
+    """As many connections as there are requests in flight, used again and again. Safe to use from several threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        request = _request(settings.api_url, settings.credentials)
+        proxies = get_environ_proxies(settings.api_url)
+        self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=settings.concurrency)
+        pool = self._adapter.get_connection_with_tls_context(request, verify=True, proxies=proxies)
+        self._pool = cast(HTTPConnectionPool, pool)
+        self._adapter.cert_verify(pool, request.url, verify=True, cert=None)  # type: ignore[no-untyped-call]
+        self._url = self._adapter.request_url(request, proxies)
+        self._headers = {name: value for name, value in request.headers.items() if name != "Content-Length"}
+
+    def post(self, body: bytes, connect: float, read: float) -> BaseHTTPResponse:
+        """Sends a body (newline-delimited JSON, gzipped) once, and reads the answer to its end.
+
+        Args:
+            body: see `batch.Packed.body`.
+            connect: seconds to wait for a connection.
+            read: seconds in which nothing is received.
+
+        Raises:
+            TimeoutError: one of them was too long.
+            ConnectionError: there was no answer, or none that could be read to its end.
+        """
+        try:
+            return self._pool.urlopen(
+                "POST",
+                self._url,
+                body=body,
+                headers=self._headers,
+                retries=_ONCE,
+                redirect=False,
+                assert_same_host=False,  # through a proxy, the address names another
+                timeout=Timeout(connect=connect, read=read),
+            )
+        except exceptions.HTTPError as error:
+            # That nobody listens is a timeout there, by its class.
+            is_late = isinstance(error, exceptions.TimeoutError) and not isinstance(
+                error, exceptions.NewConnectionError
+            )
+            raise (TimeoutError if is_late else ConnectionError) from error
+
+    def close(self) -> None:
+        """Closes them."""
+        self._adapter.close()
+
+
+def _request(api_url: str, credentials: Credentials) -> requests.PreparedRequest:
+    """The request to /import, all but its body."""
+    project = f"&project_id={credentials.project_id}" if credentials.project_id else ""
+    auth = HTTPBasicAuth(credentials.username.encode(), credentials.password.encode())
+    headers = {
+        "Content-Type": "application/x-ndjson",
+        "Content-Encoding": "gzip",
+        "Accept": "application/json",
+        "User-Agent": "mixpanel-importer",
+    }
+    return requests.Request("POST", f"{api_url}/import?strict=1{project}", headers=headers, auth=auth).prepare()
