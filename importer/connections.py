@@ -21,17 +21,17 @@ _ONCE = Retry(False)
 """Made once, for urllib3 would make it anew for each request."""
 
 
-class Connections:
+class Connections(HTTPAdapter):
     """As many connections as there are requests in flight, used again and again. Safe to use from several threads."""
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=settings.concurrency)
         request = _request(settings.api_url, settings.credentials)
         proxies = get_environ_proxies(settings.api_url)
-        self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=settings.concurrency)
-        pool = self._adapter.get_connection_with_tls_context(request, verify=True, proxies=proxies)
+        pool = self.get_connection_with_tls_context(request, verify=True, proxies=proxies)
         self._pool = cast(HTTPConnectionPool, pool)
-        self._adapter.cert_verify(pool, request.url, verify=True, cert=None)  # type: ignore[no-untyped-call]
-        self._url = self._adapter.request_url(request, proxies)
+        self.cert_verify(pool, request.url, verify=True, cert=None)  # type: ignore[no-untyped-call]
+        self._url = self.request_url(request, proxies)
         self._headers = {name: value for name, value in request.headers.items() if name != "Content-Length"}
 
     def post(self, body: bytes, connect: float, read: float) -> BaseHTTPResponse:
@@ -63,10 +63,6 @@ class Connections:
                 error, exceptions.NewConnectionError
             )
             raise (TimeoutError if is_late else ConnectionError) from error
-
-    def close(self) -> None:
-        """Closes them."""
-        self._adapter.close()
 
 
 def _request(api_url: str, credentials: Credentials) -> requests.PreparedRequest:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import msgspec
 import pytest
+import requests.adapters
+import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -353,7 +357,9 @@ class Scripted:
 
 
 @contextmanager
-def scripted(*answers: tuple[int, dict[str, str], bytes] | tuple[int, dict[str, str], Any]) -> Iterator[Scripted]:
+def scripted(
+    *answers: tuple[int, dict[str, str], bytes] | tuple[int, dict[str, str], Any], tls: ssl.SSLContext | None = None
+) -> Iterator[Scripted]:
     bodies = [(code, headers, b if isinstance(b, bytes) else json.dumps(b).encode()) for code, headers, b in answers]
     script = Scripted(bodies)
 
@@ -379,8 +385,11 @@ def scripted(*answers: tuple[int, dict[str, str], bytes] | tuple[int, dict[str, 
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     script.url = f"http://127.0.0.1:{server.server_port}"
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        script.url = f"https://localhost:{server.server_port}"
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
         yield script
     finally:
@@ -534,6 +543,82 @@ def test_a_proxy_is_used_where_the_environment_says_so_and_not_where_it_says_not
         assert (len(proxy.requests), len(server.requests)) == (0, 1)
         client(api_url="http://api.mixpanel.invalid").send(batch(1), soon())
         assert proxy.requests[0][0] == "http://api.mixpanel.invalid/import?strict=1&project_id=17"
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls(authority: trustme.CA) -> ssl.SSLContext:
+    """What a server needs to be "localhost"."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    return context
+
+
+@contextmanager
+def tunnels() -> Iterator[tuple[str, list[str]]]:
+    """A proxy's address, and whereto it was asked for tunnels."""
+    asked: list[str] = []
+
+    class Tunnel(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            asked.append(self.path)
+            with socket.create_connection(("127.0.0.1", int(self.path.rpartition(":")[2]))) as there:
+                self.send_response(200)
+                self.end_headers()
+                back = threading.Thread(target=_passed_on, args=(there, self.connection))
+                back.start()
+                _passed_on(self.connection, there)
+                back.join()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Tunnel)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _passed_on(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+
+def test_a_certificate_that_no_authority_signed_gets_nothing(client: MakeClient, tls: ssl.SSLContext) -> None:
+    with scripted(ok(1), tls=tls) as server, pytest.raises(Unavailable, match="SSLCertVerificationError"):
+        client(api_url=server.url).send(batch(1), time.monotonic())
+    assert not server.requests
+
+
+@pytest.mark.parametrize("is_tunnelled", [False, True])
+def test_one_that_an_authority_signed_is_trusted_also_through_a_proxy(
+    client: MakeClient,
+    tls: ssl.SSLContext,
+    authority: trustme.CA,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_tunnelled: bool,
+) -> None:
+    with authority.cert_pem.tempfile() as trusted, scripted(ok(1), tls=tls) as server, tunnels() as (proxy, asked):
+        monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", trusted)
+        if is_tunnelled:
+            monkeypatch.setenv("https_proxy", proxy)
+            monkeypatch.delenv("no_proxy", raising=False)
+        sender = client(api_url=server.url)
+        assert [sender.send(batch(n), soon()).imported for n in range(3)] == [1, 1, 1]
+    assert server.connections == 1
+    assert [path for path, _, _ in server.requests] == ["/import?strict=1&project_id=17"] * 3
+    assert set(asked) == ({server.url.removeprefix("https://")} if is_tunnelled else set())
 
 
 def test_no_netrc_replaces_the_credentials(
