@@ -58,6 +58,7 @@ class _CompleteEvent(_Event, gc=False):
 
 _decode = msgspec.json.Decoder(_Event).decode
 _decode_complete = msgspec.json.Decoder(_CompleteEvent).decode
+_decode_whole = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode
 _decode_parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _PROPERTIES_OPEN = re.compile(rb'"properties"\s*:\s*\{')
@@ -301,7 +302,7 @@ def _told(error: Exception) -> str:
 def _whole(record: bytes) -> Any:
     """The record with all that is in it, as a transform gets it."""
     try:
-        return msgspec.json.decode(record)
+        return _decode_whole(record)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return msgspec.json.decode(_mended(_value(record)))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain, count
 
 import msgspec
 from isal import igzip_lib, isal_zlib
@@ -40,11 +40,8 @@ class Block:
     are_lines: bool = False
 
     def __iter__(self) -> Iterator[Record]:
-        line, offset = self.line, self.offset
-        for record in self.records:
-            yield line, offset, record
-            line += 1
-            offset += len(record) + 1
+        offsets = accumulate((len(record) + 1 for record in self.records), initial=self.offset)
+        return zip(count(self.line), offsets, self.records, strict=False)
 
 
 CHUNK_BYTES = 1 << 18

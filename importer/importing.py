@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -216,8 +216,7 @@ class _Run:
                 if may_be_complete and are_complete(block.records, are_lines=block.are_lines):
                     self._add_all(block)
                 else:
-                    for line, offset, record in block:
-                        self._add(line, offset, record)
+                    self._add_each(block)
         except Unreadable as error:
             self._report.unreadable = str(error)
             self._report.read += 1
@@ -237,31 +236,36 @@ class _Run:
             records = records[taken:]
             self._send((line, offset))
 
-    def _add(self, line: int, offset: int, record: bytes) -> None:
-        """Puts what becomes of one record in batches, or among the rejects."""
-        if is_blank(record):
-            self._check_time()
-            return
-        self._last = line, offset
-        if self._span.is_full:
-            self._send((line, offset))
-        transform = self._pipeline.transform
-        try:
-            events = prepare(record, transform)
-        except Invalid as invalid:
-            self._span.refuse(refused_record(self._source, line, offset, record, invalid))
-            events = ()
-        else:
-            if not events:
-                self._span.drop()
-        self._report.read += len(events) or 1
-        self._report.bytes += len(record)
-        place = (line, offset, record if transform else None)
-        if len(events) > 1:
-            # They travel together: between two events of one record, no checkpoint is true.
-            size = sum(map(len, events)) + len(events)
-            if self._span.batch.events and not self._span.batch.has_room(len(events), size):
+    def _add_each(self, block: Block) -> None:
+        """Puts what becomes of each record in batches, or among the rejects."""
+        transform, report = self._pipeline.transform, self._report
+        for line, offset, record in block:
+            if is_blank(record):
+                self._check_time()
+                continue
+            self._last = line, offset
+            if self._span.is_full:
                 self._send((line, offset))
+            report.bytes += len(record)
+            try:
+                events = prepare(record, transform)
+            except Invalid as invalid:
+                report.read += 1
+                self._span.refuse(refused_record(self._source, line, offset, record, invalid))
+                continue
+            report.read += len(events) or 1
+            place = (line, offset, record if transform else None)
+            if len(events) != 1 or not self._span.batch.add(events[0], place):
+                self._add_together(events, place)
+
+    def _add_together(self, events: Sequence[bytes], place: _Place) -> None:
+        """Puts what became of one record in the next batch: between two events of it, no checkpoint is true."""
+        line, offset, _ = place
+        if not events:
+            self._span.drop()
+        size = sum(map(len, events)) + len(events)
+        if self._span.batch.events and not self._span.batch.has_room(len(events), size):
+            self._send((line, offset))
         for nth, event in enumerate(events):
             if not self._span.batch.add(event, place):
                 self._send(None if nth else (line, offset))
