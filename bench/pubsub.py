@@ -145,7 +145,7 @@ def main() -> None:
     """Measures what the command line says, prints a table, and keeps it as JSON in bench/results/."""
     arguments = argparse.ArgumentParser(prog="python -m bench.pubsub", description="Measures pubsub_import.")
     arguments.add_argument("--senders", type=int, nargs="+", default=SENDERS, metavar="N", help="open requests")
-    arguments.add_argument("--seconds", type=float, default=5.0, help="of each run (default: %(default)s)")
+    arguments.add_argument("--seconds", type=float, default=15.0, help="of each run (default: %(default)s)")
     arguments.add_argument("--runs", type=int, default=3, help="of each contender (default: %(default)s)")
     given = arguments.parse_args()
     if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:

@@ -147,7 +147,7 @@ class Content:
         return chain.from_iterable(self.blocks())
 
 
-def records_of_message(data: bytes, most: int) -> Iterator[Record]:
+def records_of_message(data: bytes, most: int) -> Iterable[Record]:
     """Reads the records of a message: one event, an array of events, or lines of them; gzipped or not.
 
     An event may stand on several lines if it is the only one.
@@ -157,13 +157,16 @@ def records_of_message(data: bytes, most: int) -> Iterator[Record]:
         most: uncompressed bytes that are read, at most.
 
     Raises:
-        Unreadable: there is no data, or see `Content`.
+        Unreadable: (while they are read) there is no data, or see `Content`.
     """
+    if data.startswith(b"{") and (b"\n" not in data or _is_json(data)):
+        return ((1, 0, data),)
+    return _records(data, most)
+
+
+def _records(data: bytes, most: int) -> Iterator[Record]:
     if not data:
         raise Unreadable("the message has no data")
-    if data.startswith(b"{") and (b"\n" not in data or _is_json(data)):
-        yield 1, 0, data
-        return
     pieces = (data[start : start + CHUNK_BYTES] for start in range(0, len(data), CHUNK_BYTES))
     yield from Content(pieces, most).records()
 

@@ -6,14 +6,16 @@ open.** The senders are a closed number (an instance has as many open requests a
 is answered comes back with the next message. Waiting for all of them would make everyone move in step, with the
 processor idle while Mixpanel works. With a quarter, four groups go round: one gathers while the others are on their
 way. One source alone is a quarter of what is open, so it leaves without waiting; with a thousand open, a batch has 250.
-While all senders are busy the batch stays and grows: load itself makes batches larger.
+What comes in the same turn of the event loop joins, as long as the batch has few sources; a batch of many leaves on the
+spot. Else the groups would grow together, and go round in step after all. While all senders are busy the batch stays
+and grows: load itself makes batches larger.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 
 from importer.batch import Batch
@@ -25,6 +27,9 @@ from importer.rejects import Reject, refused_event, refused_record, refused_rest
 from importer.report import Report
 
 _GROUPS = 4
+
+_MANY = 100
+"""Sources in a batch with which it does not wait for the turn of the event loop to end."""
 
 _AT_A_TIME = 2_000
 """Records of one source that are read before others get their turn: a batch full, so that no part of one leaves."""
@@ -91,24 +96,29 @@ class Gatherer:
         self.open = 0
         self.report = Report()
 
-    async def take(self, source: str, records: Iterable[Record], whole: bytes) -> list[Reject]:
+    async def take(
+        self, source: str, records: Iterable[Record], whole: bytes, hold: Callable[[int], None] | None = None
+    ) -> list[Reject]:
         """Brings the records of one source to their end.
 
         Args:
             source: what rejects say they came from.
             records: see `formats.records`.
             whole: the source's bytes, which the reject carries if they cannot be read to their end.
+            hold: is told the bytes of each record before it is held here; what it raises ends the reading.
 
         Returns:
             The rejects, to be kept before the source is let go. All other records were imported or dropped.
 
         Raises:
             NotTaken: Mixpanel did not take all of them; the source is to be handed back.
-            Exception: whatever `records` raises; the same. What was read before is on its way all the same.
+            Exception: whatever `records` and `hold` raise; the same. What was read before is on its way all the same.
         """
+        if self._gathered >= _MANY and self._is_enough():
+            self._consider()
         ticket = _Ticket(source, self._loop.create_future())
         try:
-            await self._read(ticket, records, whole)
+            await self._read(ticket, records, whole, hold)
         except BaseException:
             self.report.read += ticket.read
             raise
@@ -130,7 +140,9 @@ class Gatherer:
         report, self.report = self.report, Report()
         return report
 
-    async def _read(self, ticket: _Ticket, records: Iterable[Record], whole: bytes) -> None:
+    async def _read(
+        self, ticket: _Ticket, records: Iterable[Record], whole: bytes, hold: Callable[[int], None] | None
+    ) -> None:
         transform = self._pipeline.transform
         batch_was = None
         last, blank = (0, 0), 0
@@ -138,7 +150,7 @@ class Gatherer:
         pause_at = clock() + _TURN
         try:
             for number, (line, offset, record) in enumerate(records):
-                if (number and number % _AT_A_TIME == 0) or clock() > pause_at:
+                if number and (number % _AT_A_TIME == 0 or clock() > pause_at):
                     await asyncio.sleep(0)
                     pause_at = clock() + _TURN
                 if is_blank(record):
@@ -147,6 +159,8 @@ class Gatherer:
                         raise Unreadable(f"more than {_MOST_BLANK} lines of it are blank")
                     continue
                 last = line, offset
+                if hold:
+                    hold(len(record))
                 try:
                     events = prepare(record, transform)
                 except Invalid as invalid:
@@ -192,8 +206,11 @@ class Gatherer:
             self._full.popleft()
         if self._full or not self._batch.events:
             return
-        if (self._is_due or self._gathered * _GROUPS >= self.open) and self._leave(self._batch):
+        if (self._is_due or self._is_enough()) and self._leave(self._batch):
             self._renew()
+
+    def _is_enough(self) -> bool:
+        return self._gathered * _GROUPS >= self.open
 
     def _renew(self) -> None:
         self._batch = self._pipeline.new_batch()

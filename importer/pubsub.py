@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import FrameType
 
@@ -17,8 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from importer import log
 from importer.confirming import SharedSink
-from importer.event import is_blank
-from importer.formats import Record, records_of_message
+from importer.formats import records_of_message
 from importer.gathering import Gatherer
 from importer.mixpanel import NotTaken
 from importer.pipeline import Pipeline
@@ -72,44 +71,38 @@ class PushSource:
             429: the memory for messages that wait is used up; the same.
             400: this is no push.
         """
+        share = _Share(self._room)
         self._gatherer.open += 1
         try:
-            answer = await self._answer(request)
-        finally:
-            self._gatherer.open -= 1
-        if self._ending and not self._gatherer.open:
-            self._summarize()
-        return answer
-
-    async def _answer(self, request: Request) -> Response:
-        share = _Share(self._room)
-        try:
-            return await self._import(await _message(request, share), share)
+            return await self._import(request, share)
         except NoPush as error:
             self._log.warning(f"This is no push of Pub/Sub's: {error}.", kind="no push", reason=str(error))
             return PlainTextResponse(f"This is no push of Pub/Sub's: {error}.\n", 400)
+        except NotTaken as error:
+            self._tell_once(error)
+            return _later(503, str(error))
         except _NoRoom:
             return _later(429, "too many messages are waiting")
         except ClientDisconnect:
             return _later(503, "the request broke off")
         finally:
             share.give_back()
+            self._gatherer.open -= 1
+            if self._ending and not self._gatherer.open:
+                self._summarize()
 
-    async def _import(self, pushed: Message, share: _Share) -> Response:
+    async def _import(self, request: Request, share: _Share) -> Response:
+        pushed = await _message(request, share)
         self._note(pushed)
-        records = _counted(records_of_message(pushed.data, self._most_uncompressed), share)
-        whole = pushed.data or pushed.attributes
-        try:
-            rejects = await self._gatherer.take(pushed.source, records, whole)
+        records = records_of_message(pushed.data, self._most_uncompressed)
+        rejects = await self._gatherer.take(pushed.source, records, pushed.data or pushed.attributes, share.take_record)
+        if rejects:
             await self._keep(rejects)
-        except NotTaken as error:
-            self._tell_once(error)
-            return _later(503, str(error))
         return _DONE
 
     async def _keep(self, rejects: list[Reject]) -> None:
         """Makes the rejects safe. Where no place is set for them, the log is it: each is written there whole."""
-        if self._kept is not None and rejects:
+        if self._kept is not None:
             await self._kept.keep(rejects)
             return
         for one in rejects:
@@ -202,6 +195,14 @@ class _Share:
         room.used += size
         self.held += size
 
+    def take_record(self, size: int) -> None:
+        """Takes what a record of `size` bytes needs: a small message can decompress to very many.
+
+        Raises:
+            _NoRoom: others have the memory.
+        """
+        self.take(size + _RECORD_BYTES)
+
     def give_back(self) -> None:
         """Gives back all of it."""
         self._room.used -= self.held
@@ -247,14 +248,6 @@ async def _message(request: Request, share: _Share) -> Message:
             share.take(len(part))
         parts.append(part)
     return message(parts[0] if len(parts) == 1 else b"".join(parts), told)
-
-
-def _counted(records: Iterable[Record], share: _Share) -> Iterator[Record]:
-    """The records, the memory for each taken from `share`: a small message can decompress to very many."""
-    for record in records:
-        if not is_blank(record[2]):
-            share.take(len(record[2]) + _RECORD_BYTES)
-        yield record
 
 
 def _age(time_as_text: str) -> float:
