@@ -11,7 +11,6 @@ the stand-in (which answers after 100 ms) and the senders on core 1. The contend
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from itertools import cycle
 from pathlib import Path
 
 import msgspec
+import uvloop
 from msgspec import Struct
 
 from bench.measuring import OURS, THEIRS, group, on_core, processor_seconds
@@ -89,12 +89,12 @@ def measure(contender: Contender, senders: int, seconds: float, pushes: Sequence
         function = processes.start_function(contender.target, environment=settings, source=contender.source)
     with function.process, on_core(THEIRS):
         function.wait_until_ready()
-        asyncio.run(send(function.url, pushes[:_WARM_UP], _WARM_UP))
+        uvloop.run(send(function.url, pushes[:_WARM_UP], _WARM_UP))
         standin.reset()
         standin.faults(latency=LATENCY)
         worker = group(function.process.pid)[-1]
         before = processor_seconds(worker)
-        answers = asyncio.run(send(function.url, cycle(pushes), senders, seconds))
+        answers = uvloop.run(send(function.url, cycle(pushes), senders, seconds))
         used = processor_seconds(worker) - before
         requests = standin.summary()["requests"]
         function.process.stop(grace=1)

@@ -28,7 +28,7 @@ from importer.report import Report
 
 _GROUPS = 4
 
-_MANY = 100
+_MANY = 200
 """Sources in a batch with which it does not wait for the turn of the event loop to end."""
 
 _AT_A_TIME = 2_000

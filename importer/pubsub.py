@@ -74,7 +74,12 @@ class PushSource:
         share = _Share(self._room)
         self._gatherer.open += 1
         try:
-            return await self._import(request, share)
+            pushed = await _message(request, share)
+            self._note(pushed)
+            records = records_of_message(pushed.data, self._most_uncompressed)
+            whole = pushed.data or pushed.attributes
+            if rejects := await self._gatherer.take(pushed.source, records, whole, share.take_record):
+                await self._keep(rejects)
         except NoPush as error:
             self._log.warning(f"This is no push of Pub/Sub's: {error}.", kind="no push", reason=str(error))
             return PlainTextResponse(f"This is no push of Pub/Sub's: {error}.\n", 400)
@@ -85,20 +90,13 @@ class PushSource:
             return _later(429, "too many messages are waiting")
         except ClientDisconnect:
             return _later(503, "the request broke off")
+        else:
+            return _DONE
         finally:
             share.give_back()
             self._gatherer.open -= 1
             if self._ending and not self._gatherer.open:
                 self._summarize()
-
-    async def _import(self, request: Request, share: _Share) -> Response:
-        pushed = await _message(request, share)
-        self._note(pushed)
-        records = records_of_message(pushed.data, self._most_uncompressed)
-        rejects = await self._gatherer.take(pushed.source, records, pushed.data or pushed.attributes, share.take_record)
-        if rejects:
-            await self._keep(rejects)
-        return _DONE
 
     async def _keep(self, rejects: list[Reject]) -> None:
         """Makes the rejects safe. Where no place is set for them, the log is it: each is written there whole."""

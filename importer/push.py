@@ -23,8 +23,6 @@ MAX_PUSH_BYTES = MAX_MESSAGE_BYTES * 4 // 3 + 1_000_000
 _SUBSCRIPTIONS = "projects/"
 """What the name of every subscription starts with."""
 
-_METADATA = b"x-goog-pubsub-"
-
 
 class NoPush(Exception):
     """A request that Pub/Sub cannot have sent; the text says why."""
@@ -104,22 +102,16 @@ def head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
     Raises:
         NoPush: they announce a body longer than a push can have.
     """
-    length, metadata = None, None
-    for name, value in headers:
-        if name == b"content-length":
-            length = int(value) if value.isdigit() and len(value) < 20 else None
-        elif name.startswith(_METADATA):
-            metadata = metadata or {}
-            metadata[name[len(_METADATA) :]] = value.decode("latin-1")
+    found = dict(headers)
+    digits = found.get(b"content-length", b"")
+    length = int(digits) if digits.isdigit() and len(digits) < 20 else None
     if length is not None and length > MAX_PUSH_BYTES:
         raise NoPush(f"a body of {length} bytes is more than a push can have")
-    if metadata is None:
-        return Head(length)
     return Head(
         length,
-        metadata.get(b"subscription-name", ""),
-        metadata.get(b"message-id", ""),
-        metadata.get(b"publish-time", ""),
+        found.get(b"x-goog-pubsub-subscription-name", b"").decode("latin-1"),
+        found.get(b"x-goog-pubsub-message-id", b"").decode("latin-1"),
+        found.get(b"x-goog-pubsub-publish-time", b"").decode("latin-1"),
     )
 
 
