@@ -261,7 +261,7 @@ class Client:
         try:
             for attempt in stamina.retry_context(on=again, attempts=None, timeout=None):
                 with attempt:
-                    if failed:
+                    if failed:  # the first try of this loop was the one above
                         first, failed = failed, None
                         raise first
                     return once()
