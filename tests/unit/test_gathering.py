@@ -100,6 +100,18 @@ async def test_a_batch_leaves_with_a_quarter_of_what_is_open_and_not_before(stan
     assert standin.summary()["answers"] == {"200": 1}
 
 
+async def test_a_batch_of_many_leaves_on_the_spot_with_no_more_than_its_quarter(standin: Standin) -> None:
+    async with gathering(standin) as gatherer:
+        gatherer.open = 800
+        waiting = [take(gatherer, f"a{n}", one(f"a{n}")) for n in range(399)]
+        await taken(*waiting[:200])
+        await nothing_leaves(standin)
+        gatherer.hurry()
+        await taken(*waiting)
+    assert standin.summary()["largest_request"]["events"] == 200
+    assert standin.summary()["requests"] == 2
+
+
 async def test_a_source_counts_once_however_many_events_it_brings(standin: Standin) -> None:
     async with gathering(standin) as gatherer:
         gatherer.open = 8
