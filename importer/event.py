@@ -175,8 +175,8 @@ def _with_insert_id(event: bytes, identifier: str) -> bytes:
     whole = _decode_parts(event)
     properties = _decode_parts(whole["properties"])
     properties["$insert_id"] = msgspec.Raw(quoted)
-    whole["properties"] = msgspec.Raw(msgspec.json.encode(properties))
-    return msgspec.json.encode(whole)
+    whole["properties"] = msgspec.Raw(_encode_json(properties))
+    return _encode_json(whole)
 
 
 def _mend(event: bytes) -> tuple[bytes, _Event]:
@@ -304,7 +304,7 @@ def _whole(record: bytes) -> Any:
     try:
         return _decode_whole(record)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return msgspec.json.decode(_mended(_value(record)))
+        return _decode_whole(_mended(_value(record)))
 
 
 def _encode(made: Any) -> bytes:
