@@ -7,8 +7,8 @@ is answered comes back with the next message. Waiting for all of them would make
 processor idle while Mixpanel works. With a quarter, four groups go round: one gathers while the others are on their
 way. One source alone is a quarter of what is open, so it leaves without waiting; with a thousand open, a batch has 250.
 What comes in the same turn of the event loop joins, as long as the batch has few sources; a batch of many leaves on the
-spot. Else the groups would grow together, and go round in step after all. While all senders are busy the batch stays
-and grows: load itself makes batches larger.
+spot. Else the groups would grow together, and go round in step after all. While four are on their way, or all senders
+are busy, the batch stays and grows: load itself makes batches larger.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ class Gatherer:
         self._batch: Batch[_Place] = pipeline.new_batch()
         self._gathered = 0  # sources with events in the batch
         self._full: deque[Batch[_Place]] = deque()
+        self._on_their_way = 0  # batches
         self._timer: asyncio.TimerHandle | None = None
         self._is_due = False
         self._will_consider = False
@@ -210,7 +211,7 @@ class Gatherer:
             self._renew()
 
     def _is_enough(self) -> bool:
-        return self._gathered * _GROUPS >= self.open
+        return self._on_their_way < _GROUPS and self._gathered * _GROUPS >= self.open
 
     def _renew(self) -> None:
         self._batch = self._pipeline.new_batch()
@@ -225,11 +226,13 @@ class Gatherer:
         future = self._pipeline.sender.submit_now(batch.size, lambda: self._pipeline.deliver(batch, deadline))
         if future is None:
             return False
+        self._on_their_way += 1
         future.add_done_callback(lambda ended: self._loop.call_soon_threadsafe(self._settle, batch.places, ended))
         return True
 
     def _settle(self, places: list[_Place], ended: Future[Delivery[_Place]]) -> None:
         """Books a batch: its sources hear of it, those first that have nothing else on its way."""
+        self._on_their_way -= 1
         if error := ended.exception():
             # One for all of them, without the traceback: its frames lead back to the sources, and so to itself.
             failure = NotTaken(str(error) if isinstance(error, NotTaken) else f"{type(error).__name__}: {error}")

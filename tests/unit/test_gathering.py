@@ -112,6 +112,18 @@ async def test_a_batch_of_many_leaves_on_the_spot_with_no_more_than_its_quarter(
     assert standin.summary()["requests"] == 2
 
 
+async def test_while_four_are_on_their_way_the_batch_grows(standin: Standin) -> None:
+    standin.faults(latency=1)
+    async with gathering(standin) as gatherer:
+        gatherer.open = 8
+        waiting = []
+        for n in range(16):
+            waiting.append(take(gatherer, f"a{n}", one(f"a{n}")))
+            await asyncio.sleep(0.01)
+        await taken(*waiting)
+    assert standin.summary()["requests"] == 5
+
+
 async def test_a_source_counts_once_however_many_events_it_brings(standin: Standin) -> None:
     async with gathering(standin) as gatherer:
         gatherer.open = 8
