@@ -1,0 +1,81 @@
+"""The importer's errors, named by what the caller can do about them.
+
+    ImporterError
+    ├── SettingsError           a setting is missing, malformed or contradicts another: fix it, and start again
+    ├── InvalidRecord           one record cannot be imported as it is: reject it, and go on
+    ├── Unreadable              the content is no event data, or stops to be at some place: reject the rest
+    ├── SourceGone              the source was overwritten or deleted: finish, its successor has a trigger of its own
+    ├── SourceCorrupted         what was read is not what is stored: forget the checkpoint, and read it all again
+    ├── HandedBack              the work is not finished: let the trigger deliver it again
+    ├── DeliveryError           Mixpanel did not take a batch: hand the work back
+    │   ├── Unavailable             a later try may heal it
+    │   └── FatalDeliveryError      no retry heals it: credentials or settings are wrong
+    └── RejectSinkError         rejects were not stored: hand the work back
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importer.core.report import Report
+
+
+class ImporterError(Exception):
+    """The root of all errors that the importer raises on purpose."""
+
+
+class SettingsError(ImporterError):
+    """A setting is missing, malformed or contradicts another; the text is one sentence that names it."""
+
+
+class InvalidRecord(ImporterError):
+    """A record that cannot be imported as it is: `reason` is a sentence, `field` the JSON path it speaks of."""
+
+    def __init__(self, reason: str, field: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.field = field
+
+
+class Unreadable(ImporterError):
+    """The content is no event data, or stops to be at some place; no retry heals it.
+
+    Every record before that place has been read.
+    """
+
+
+class SourceGone(ImporterError):
+    """The source has been overwritten or deleted since it was announced: what of it was not read never will be."""
+
+
+class SourceCorrupted(ImporterError):
+    """What was read is not what is stored: nothing of it can be trusted, and it is to be read from the beginning."""
+
+
+class HandedBack(ImporterError):
+    """The work could not be finished; whoever triggered it is to deliver it again. Sending twice is safe.
+
+    Attributes:
+        report: what was settled all the same.
+    """
+
+    def __init__(self, reason: str, report: Report) -> None:
+        super().__init__(reason)
+        self.report = report
+
+
+class DeliveryError(ImporterError):
+    """Mixpanel did not take (all of) a batch. The caller hands the work back to its trigger, which keeps the data."""
+
+
+class Unavailable(DeliveryError):
+    """A later try may heal it: the retry deadline came before Mixpanel took the batch."""
+
+
+class FatalDeliveryError(DeliveryError):
+    """No retry heals it: the credentials or the settings are wrong. The text says which to look at."""
+
+
+class RejectSinkError(ImporterError):
+    """Rejects could not be stored, and the text says why. The work is to be handed back to its trigger."""
