@@ -19,10 +19,11 @@ from statistics import median
 import msgspec
 from msgspec import Struct
 
-from bench import limit, memory, startup, targets, throughput
-from bench.cost import LIMIT
+from bench import targets
 from bench.measuring import THEIRS, on_core
-from bench.plot import Bar, bars
+from bench.report.cost import LIMIT
+from bench.report.plot import Bar, bars
+from bench.sections import limit, memory, startup, throughput
 from bench.targets import Results, speed
 from sandbox import processes
 

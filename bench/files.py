@@ -9,14 +9,14 @@ from typing import BinaryIO
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from bench.events import Events, Shape
+from sandbox.events import Events, Shape
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mixpanel-importer-bench"
 """What is made or installed for benchmarks, and not worth to be made again each time."""
 
 
 class Sample(Struct, frozen=True):
-    """A file of `count` events, as often as `times` says; for the rest see `bench.events.Events`."""
+    """A file of `count` events, as often as `times` says; for the rest see `sandbox.events.Events`."""
 
     count: int
     shape: Shape = "dense"

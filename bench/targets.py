@@ -7,12 +7,12 @@ from statistics import median
 
 from msgspec import Struct
 
-from bench import memory, throughput
-from bench.limit import Held
 from bench.measuring import Usage
-from bench.startup import EMPTY_OF, Start
-from bench.table import table
-from bench.throughput import CORE, CORE_TRANSFORM, FLOOR, FUNCTION, NODE, SAMPLE_BUCKET
+from bench.report.table import table
+from bench.sections import memory, throughput
+from bench.sections.limit import Held
+from bench.sections.startup import EMPTY_OF, Start
+from bench.sections.throughput import CORE, CORE_TRANSFORM, FLOOR, FUNCTION, NODE, SAMPLE_BUCKET
 
 
 class Results(Struct, frozen=True):

@@ -16,13 +16,12 @@ from typing import Any, BinaryIO, Protocol, Self
 import msgspec
 
 from importer import log
-from importer.formats import Unreadable
-from importer.mixpanel import NotTaken
-from importer.pipeline import Pipeline
-from importer.rejects import NotKept, Reject, RejectSink
-from importer.replay import Replay, replay
-from importer.settings import Settings, SettingsError, from_environment
-from importer.sinks import sinks
+from importer.commands.replay import Replay, replay
+from importer.core.pipeline import Pipeline
+from importer.core.rejects import Reject, RejectSink
+from importer.errors import DeliveryError, RejectSinkError, SettingsError, Unreadable
+from importer.reject_sinks.place import sinks
+from importer.settings import Settings, from_environment
 
 _CHUNK_BYTES = 1 << 20
 
@@ -54,7 +53,7 @@ def main() -> int:
             print(f"There is nothing at {', '.join(given.places)}.", file=sys.stderr)
             return 1
         return asyncio.run(_replay(settings, files, remove=given.remove))
-    except (SettingsError, NotTaken, Unreadable) as error:
+    except (SettingsError, DeliveryError, Unreadable) as error:
         print(f"The replay stopped: {error}", file=sys.stderr)
         return 2
 
@@ -196,7 +195,7 @@ class _FileSink:
         if self._file is not None:
             self._file.close()
 
-    def keep(self, rejects: Sequence[Reject]) -> None:
+    def store(self, rejects: Sequence[Reject]) -> None:
         """See `rejects.RejectSink`."""
         try:
             if self._file is None:
@@ -206,7 +205,7 @@ class _FileSink:
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise NotKept(f"{self._path}: {error.strerror}") from error
+            raise RejectSinkError(f"{self._path}: {error.strerror}") from error
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
 """The importer's errors, named by what the caller can do about them.
 
-    ImporterError
-    ├── SettingsError           a setting is missing, malformed or contradicts another: fix it, and start again
-    ├── InvalidRecord           one record cannot be imported as it is: reject it, and go on
-    ├── Unreadable              the content is no event data, or stops to be at some place: reject the rest
-    ├── SourceGone              the source was overwritten or deleted: finish, its successor has a trigger of its own
-    ├── SourceCorrupted         what was read is not what is stored: forget the checkpoint, and read it all again
-    ├── HandedBack              the work is not finished: let the trigger deliver it again
-    ├── DeliveryError           Mixpanel did not take a batch: hand the work back
-    │   ├── Unavailable             a later try may heal it
-    │   └── FatalDeliveryError      no retry heals it: credentials or settings are wrong
-    └── RejectSinkError         rejects were not stored: hand the work back
+ImporterError
+├── SettingsError           a setting is missing, malformed or contradicts another: fix it, and start again
+├── InvalidRecord           one record cannot be imported as it is: reject it, and go on
+├── Unreadable              the content is no event data, or stops to be at some place: reject the rest
+├── SourceGone              the source was overwritten or deleted: finish, its successor has a trigger of its own
+├── SourceCorrupted         what was read is not what is stored: forget the checkpoint, and read it all again
+├── HandedBack              the work is not finished: let the trigger deliver it again
+├── DeliveryError           Mixpanel did not take a batch: hand the work back
+│   ├── Unavailable             a later try may heal it
+│   └── FatalDeliveryError      no retry heals it: credentials or settings are wrong
+└── RejectSinkError         rejects were not stored: hand the work back
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
-MAX_BATCH_EVENTS = 2000
-"""Events in one request to /import, at most: https://developer.mixpanel.com/reference/import-events"""
+from importer.errors import SettingsError
+from importer.limits import MAX_BATCH_EVENTS
 
 API_SECRET_RETIRED = "2027-03-03"  # noqa: S105 (a date)
 """The day on which Mixpanel stops to accept project API secrets."""
@@ -21,10 +21,6 @@ _HOSTS = {
     "eu": "https://api-eu.mixpanel.com",
     "in": "https://api-in.mixpanel.com",
 }
-
-
-class SettingsError(Exception):
-    """A setting is missing, malformed or contradicts another; the text is one sentence that names it."""
 
 
 class CredentialKind(Enum):
@@ -74,7 +70,7 @@ class _Environment(Struct, frozen=True):
     IMPORT_EXCLUDE: str = ""
     IMPORT_REJECTS: Annotated[str, Meta(pattern=r"^(gs://[^/]+/.*[^/].*|projects/[^/]+/topics/[^/]+)$")] | None = None
     IMPORT_CHECKPOINTS: Annotated[str, Meta(pattern=r"^gs://[^/]+/.*[^/].*$")] | None = None
-    IMPORT_PATIENCE: Annotated[float, Meta(ge=0, le=86_400)] | None = None
+    IMPORT_RETRY_SECONDS: Annotated[float, Meta(ge=0, le=86_400)] | None = None
     IMPORT_BACKOFF: Annotated[float, Meta(gt=0, le=60)] = 2
     IMPORT_TIMEOUT: Annotated[float, Meta(gt=0, le=3_600)] = 60
     IMPORT_MAX_WAIT: Annotated[float, Meta(ge=0, le=10)] = 0.25
@@ -93,7 +89,7 @@ _MAY_BE = {
     "IMPORT_TRANSFORM": "module:function, such as mapping:to_mixpanel",
     "IMPORT_REJECTS": "gs://bucket/prefix or projects/PROJECT/topics/TOPIC",
     "IMPORT_CHECKPOINTS": "gs://bucket/prefix",
-    "IMPORT_PATIENCE": "a number of seconds from 0 to 86400",
+    "IMPORT_RETRY_SECONDS": "a number of seconds from 0 to 86400",
     "IMPORT_BACKOFF": "a number of seconds above 0, at most 60",
     "IMPORT_TIMEOUT": "a number of seconds above 0, at most 3600",
     "IMPORT_MAX_WAIT": "a number of seconds from 0 to 10",
@@ -108,9 +104,9 @@ _NOT_SHOWN = {"MIXPANEL_PROJECT_ID", "MIXPANEL_API_URL"}
 class Settings(Struct, frozen=True):
     """Everything the importer can be told. Sizes are uncompressed bytes, times are seconds.
 
-    `patience` is None where the trigger's own default holds; `backoff` is the first wait after a refusal for load,
-    `timeout` how long one request may go without an answer; `time_limit` is what the platform gives one invocation,
-    None where nothing limits it.
+    `retry_seconds` is None where the trigger's own default holds; `backoff` is the first wait after a
+    5xx, `timeout` how long one request may go without an answer; `time_limit` is what the platform gives one
+    invocation, None where nothing limits it.
     """
 
     credentials: Credentials
@@ -124,7 +120,7 @@ class Settings(Struct, frozen=True):
     exclude: tuple[str, ...] = ()
     rejects: str | None = None
     checkpoints: str | None = None
-    patience: float | None = None
+    retry_seconds: float | None = None
     backoff: float = 2
     timeout: float = 60
     max_wait: float = 0.25
@@ -156,7 +152,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         exclude=_globs(env.IMPORT_EXCLUDE),
         rejects=env.IMPORT_REJECTS,
         checkpoints=env.IMPORT_CHECKPOINTS,
-        patience=env.IMPORT_PATIENCE,
+        retry_seconds=env.IMPORT_RETRY_SECONDS,
         backoff=env.IMPORT_BACKOFF,
         timeout=env.IMPORT_TIMEOUT,
         max_wait=env.IMPORT_MAX_WAIT,

@@ -21,15 +21,17 @@ from pathlib import Path
 
 import requests
 
-from sandbox import processes, pubsub_emulator, topic
-from sandbox.changes import Changes, files_under
+from sandbox import processes
 from sandbox.clients import Bucket, EmulatedTopic, Standin, Topic
 from sandbox.functions import Functions, NotStartedError
-from sandbox.news import News
+from sandbox.log_forwarder import Teller
+from sandbox.log_view import News
 from sandbox.processes import ROOT, Service
 from sandbox.screen import Screen
-from sandbox.telling import Teller
+from sandbox.topic import emulator as pubsub_emulator
+from sandbox.topic import server as topic
 from sandbox.variables import Variables, VariablesError, transform_files, variables
+from sandbox.watch import Changes, files_under
 
 _LOOK_EVERY = 0.2
 """Seconds between two looks at the files."""

@@ -20,12 +20,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.events import Events
-from bench.pushes import send, wrapped
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
+from sandbox.events import Events
+from sandbox.log_forwarder import Teller
+from sandbox.pushes import send, wrapped
 from sandbox.screen import Screen, size
-from sandbox.telling import Teller
 
 SAMPLE = processes.ROOT / "sandbox" / "data" / "sample-events.jsonl"
 GENERATED = Events(count=50_000, bad_share=0.00025, seed=2)
@@ -190,7 +190,7 @@ def _import(stage: Stage, name: str, content: bytes) -> Import:
 def _show(screen: Screen, done: Import) -> None:
     """Prints what became of one object."""
     counts = done.summary
-    if counts["outcome"] in {"passed over", "gone"}:
+    if counts["outcome"] in {"skipped", "gone"}:
         screen.line(f"   {counts['message']}", "dim")
         return
     screen.numbers("   ", [(name, f"{counts[name]:,}") for name in ("read", "imported", "rejected", "dropped")])

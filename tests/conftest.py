@@ -11,9 +11,10 @@ from typing import Protocol
 
 import pytest
 
-from sandbox import processes, pubsub_emulator
+from sandbox import processes
 from sandbox.clients import Bucket, Standin
-from sandbox.pubsub_emulator import Emulator
+from sandbox.topic import emulator as pubsub_emulator
+from sandbox.topic.emulator import Emulator
 
 os.environ.setdefault("FAULTS_SEED", str(random.randrange(1_000_000)))
 """The same in every process that runs tests."""

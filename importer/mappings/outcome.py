@@ -1,6 +1,6 @@
 """What a mapping gives for one record: an outcome for each event that the record holds.
 
-A mapping is a pure function from a record (one JSON object in bytes; for Snowplow's TSV one line) to a list of outcomes.
+A mapping is a pure function from a record (one JSON object in bytes; for Snowplow's TSV one line) to outcomes.
 It raises nothing for what a record holds, and the same record always gives the same outcomes.
 """
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import importer.gcs
-from importer.importing import Progress
+import importer.sources.gcs
+from importer.core.ordered import Progress
 
-importer.gcs.Progress = partial(Progress, every=0.1)  # type: ignore[attr-defined,assignment]
+importer.sources.gcs.Progress = partial(Progress, every=0.1)  # type: ignore[attr-defined,assignment]
 
 from main import gcs_import  # noqa: E402, F401

@@ -14,11 +14,11 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from bench.events import Events
 from bench.measuring import peak_memory
-from bench.pushes import wrapped
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
+from sandbox.events import Events
+from sandbox.pushes import wrapped
 from tests.conftest import StartFunction
 from tests.faults.trouble import KEEPING, QUICK, content, missing, workers
 
@@ -274,7 +274,7 @@ def test_an_event_that_is_not_for_it_ends_with_a_line_in_the_log(
     assert send_event(gcs_import.url, kind, data) == 200
     gcs_import.process.wait_until(lambda: len(gcs_import.log()) > before or None)
     line = gcs_import.log()[before]
-    assert line["kind"] == "bad trigger" or line["outcome"] in {"gone", "passed over"}
+    assert line["kind"] == "bad trigger" or line["outcome"] in {"gone", "skipped"}
     assert standin.summary()["requests"] == 0
     assert_nothing_is_forged(gcs_import)
 

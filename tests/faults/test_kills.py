@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.events import Events
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
+from sandbox.events import Events
 from tests.conftest import StartFunction
 from tests.faults.trouble import (
     QUICK,

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import requests
 
-from bench.events import Events
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
-from sandbox.faults import KINDS
+from sandbox.events import Events
+from sandbox.mixpanel.faults import KINDS
 from tests.conftest import StartFunction
 from tests.faults.trouble import QUICK, SEED, accounted, content, messages, missing, push_until_taken, twice
 
@@ -80,7 +80,7 @@ def test_a_file_without_patience_arrives_by_being_delivered_again(
 ) -> None:
     """Invariant 6: when patience ends, the work is handed back, and the next delivery brings what is missing."""
     events = Events(20_000, "small", seed=SEED)
-    settings = {**QUICK, "IMPORT_PATIENCE": "0", "IMPORT_BATCH_EVENTS": "2000", "IMPORT_CHECKPOINTS": checkpoints}
+    settings = {**QUICK, "IMPORT_RETRY_SECONDS": "0", "IMPORT_BATCH_EVENTS": "2000", "IMPORT_CHECKPOINTS": checkpoints}
     gcs_import = function("gcs_import", **settings)
     # One batch of ten that fails is enough to hand all back: with 6 % of them, half of the deliveries come through.
     shares = dict.fromkeys(KINDS, 0.06 / len(KINDS))
@@ -103,7 +103,7 @@ def test_messages_without_patience_arrive_by_being_pushed_again(
 ) -> None:
     """Invariants 2 and 6: a message whose batch was not taken is not acknowledged, so it comes again."""
     events = Events(5_000, "small", seed=SEED)
-    pubsub_import = function("pubsub_import", **{**QUICK, "IMPORT_PATIENCE": "0", "IMPORT_BATCH_EVENTS": "50"})
+    pubsub_import = function("pubsub_import", **{**QUICK, "IMPORT_RETRY_SECONDS": "0", "IMPORT_BATCH_EVENTS": "50"})
     standin.faults(seed=SEED, hang_seconds=0.7, **dict.fromkeys(KINDS, 0.05))
     again = push_until_taken(pubsub_import.url, messages(events, of=10), senders=400)
     assert not missing(events, standin)

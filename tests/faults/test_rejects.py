@@ -16,13 +16,13 @@ import requests
 from google.api_core.exceptions import NotFound
 from google.cloud import pubsub_v1
 
-from bench.events import Events
-from bench.pushes import wrapped
-from importer.rejects import Reject
+from importer.core.rejects import Reject
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
+from sandbox.events import Events
 from sandbox.processes import ROOT
-from sandbox.pubsub_emulator import Emulator
+from sandbox.pushes import wrapped
+from sandbox.topic.emulator import Emulator
 from tests.conftest import StartFunction
 from tests.faults.trouble import QUICK, SEED, content, kept_rejects, missing, objects
 
@@ -111,7 +111,7 @@ def test_nothing_is_imported_from_its_own_rejects_and_checkpoints(
     outcomes = {line["source"].partition("#")[0]: line["outcome"] for line in gcs_import.log("import")}
     own = {f"gs://events/{name}" for name in objects(bucket, "own/")}
     assert len(own) == 3
-    assert outcomes == dict.fromkeys(own, "passed over") | {
+    assert outcomes == dict.fromkeys(own, "skipped") | {
         "gs://events/events.jsonl": "done",
         "gs://events/own-events.jsonl": "done",
     }
@@ -216,7 +216,7 @@ def test_replay_stops_and_removes_nothing_while_mixpanel_does_not_take_it(
     )
     file.write_bytes(line_of(reject))
     standin.faults(**{"503": 1.0})
-    stopped = replay(str(file), standin, bucket, tmp_path, "--remove", IMPORT_PATIENCE="0.1")
+    stopped = replay(str(file), standin, bucket, tmp_path, "--remove", IMPORT_RETRY_SECONDS="0.1")
     assert stopped.returncode == 2
     assert "The replay stopped: Mixpanel could not take the events in time" in stopped.stderr
     assert file.exists()

@@ -1,6 +1,6 @@
 """A file too large for one delivery is finished over several, each going on where the last one stopped.
 
-`python -m bench.resume` does the same with 500 MB and 20 seconds.
+`python -m bench.sections.resume` does the same with 500 MB and 20 seconds.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.events import Events, Format
-from bench.resume import resume
+from bench.sections.resume import resume
 from sandbox.clients import Bucket, Standin
+from sandbox.events import Events, Format
 from tests.faults.trouble import SEED
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from bench.pushes import wrapped
 from importer.settings import from_environment
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
 from sandbox.processes import ROOT
+from sandbox.pushes import wrapped
 from tests.faults.trouble import QUICK, kept_rejects
 
 SECRET = "s3cr3t-Zx9/+=?&é"
@@ -68,7 +68,7 @@ def test_nothing_that_a_function_writes_holds_a_secret(
         **CREDENTIALS[kind],
         "LOG_LEVEL": "DEBUG",
         "GUNICORN_LOG_LEVEL": "debug",
-        "IMPORT_PATIENCE": "0.05",
+        "IMPORT_RETRY_SECONDS": "0.05",
         "IMPORT_REJECTS": "gs://events/rejects",
         "MIXPANEL_API_URL": standin.url,
         "STORAGE_EMULATOR_HOST": bucket.url,

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bench.events import Events, Shape
 from sandbox import processes
+from sandbox.bucket.faults import KINDS
 from sandbox.clients import Bucket, Standin
-from sandbox.storage_faults import KINDS
+from sandbox.events import Events, Shape
 from tests.faults.trouble import KEEPING, SEED, content, kept_rejects, missing, objects, twice
 
 EACH: dict[str, dict[str, float]] = {kind: {kind: 0.3} for kind in KINDS}

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from bench.events import Events
 from sandbox import processes
+from sandbox.bucket.eventarc import cloud_event
 from sandbox.clients import Bucket, Standin
-from sandbox.eventarc import cloud_event
-from sandbox.faults import KINDS
+from sandbox.events import Events
+from sandbox.mixpanel.faults import KINDS
 from tests.conftest import StartFunction
 from tests.faults.trouble import (
     KEEPING,
@@ -41,7 +41,7 @@ def test_two_deliveries_at_the_same_time_are_harmless(
 ) -> None:
     """Invariant 4, with both saving checkpoints all the time, and each failing and beginning anew now and then."""
     events = Events(20_000, "small", seed=SEED, bad_share=0.001)
-    settings = {**environment, **KEEPING, "IMPORT_PATIENCE": "0.05", "IMPORT_CONCURRENCY": "2"}
+    settings = {**environment, **KEEPING, "IMPORT_RETRY_SECONDS": "0.05", "IMPORT_CONCURRENCY": "2"}
     shares = dict.fromkeys(KINDS, 0.05 / len(KINDS))
     first = {"status": 503, "requests": 30}
     standin.faults(seed=SEED, latency=0.02, hang_seconds=0.7, fail_first=first, **shares)
@@ -76,7 +76,7 @@ def test_a_late_second_delivery_ends_at_once(standin: Standin, bucket: Bucket, f
     assert deliver(gcs_import.url, bucket, "events.jsonl") == 200
     assert (bucket.read()["events.jsonl"], standin.summary()["requests"]) == (read, sent)
     gcs_import.process.wait_until(lambda: len(gcs_import.log("import")) == 2 or None)
-    assert gcs_import.log("import")[1]["outcome"] == "passed over"
+    assert gcs_import.log("import")[1]["outcome"] == "skipped"
 
 
 @pytest.mark.parametrize("gzipped", [False, True], ids=["plain", "gzipped"])

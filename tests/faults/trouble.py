@@ -15,10 +15,10 @@ from urllib.parse import quote
 import msgspec
 import requests
 
-from bench.events import Events
-from bench.pushes import send, wrapped
-from importer.rejects import Reject
+from importer.core.rejects import Reject
 from sandbox.clients import Bucket, Standin
+from sandbox.events import Events
+from sandbox.pushes import send, wrapped
 
 SEED = int(os.environ["FAULTS_SEED"])
 """What the choice of troubled requests follows from: another in each run, unless the environment names it."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from google.cloud.pubsub_v1 import PublisherClient
 
-from sandbox.pubsub_emulator import Emulator
+from sandbox.topic.emulator import Emulator
 
 
 @pytest.fixture

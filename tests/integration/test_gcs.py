@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 import requests
 
-from bench.events import BAD_KINDS, Events
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
+from sandbox.events import BAD_KINDS, Events
 from sandbox.processes import ROOT, Function
 
 FINALIZED = "google.cloud.storage.object.v1.finalized"
@@ -43,7 +43,7 @@ def to_mixpanel(record):
     ]
 """
 
-QUICK = {"IMPORT_BACKOFF": "0.05", "IMPORT_PATIENCE": "0.3"}
+QUICK = {"IMPORT_BACKOFF": "0.05", "IMPORT_RETRY_SECONDS": "0.3"}
 
 
 class Start:
@@ -422,8 +422,8 @@ def test_an_object_that_is_not_for_us_is_passed_over_with_a_line(
     standin: Standin, choosy_way: Way, name: str, reason: str
 ) -> None:
     summary = choosy_way.put(name, json.dumps({"order": 1, "at": 1_700_000_000, "paid": 0}).encode())
-    assert (summary["outcome"], summary["severity"]) == ("passed over", "INFO")
-    assert summary["message"] == f"gs://events/{name} is passed over: {reason}."
+    assert (summary["outcome"], summary["severity"]) == ("skipped", "INFO")
+    assert summary["message"] == f"gs://events/{name} is skipped: {reason}."
     assert standin.summary()["requests"] == 0
 
 
@@ -503,7 +503,7 @@ def test_events_of_other_types_are_passed_over(standin: Standin, way: Way, kind:
     other = FINALIZED.replace("finalized", kind)
     assert post(way.function, {"bucket": "events", "name": f"{kind}.jsonl"}, type=other).ok
     summary = way.summary(f"{kind}.jsonl", "")
-    assert (summary["outcome"], f"of type {other}" in summary["message"]) == ("passed over", True)
+    assert (summary["outcome"], f"of type {other}" in summary["message"]) == ("skipped", True)
     assert standin.ids() == {}
 
 

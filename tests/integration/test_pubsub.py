@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from bench.events import Events
 from bench.measuring import group, peak_memory
-from bench.pushes import Answers, bodies, send, wrapped
 from sandbox import processes
 from sandbox.clients import Standin
+from sandbox.events import Events
+from sandbox.pushes import Answers, bodies, send, wrapped
 from tests.conftest import StartFunction
 
 TARGET = "pubsub_import"
@@ -54,7 +54,11 @@ def shared(standin_process: processes.Service) -> Iterator[processes.Function]:
 @pytest.fixture(scope="module")
 def impatient(standin_process: processes.Service) -> Iterator[processes.Function]:
     """The function with less patience than the shortest wait: at the first trouble, messages are handed back."""
-    settings = {"MIXPANEL_API_URL": standin_process.url, "MIXPANEL_PROJECT_TOKEN": "demo", "IMPORT_PATIENCE": "0.2"}
+    settings = {
+        "MIXPANEL_API_URL": standin_process.url,
+        "MIXPANEL_PROJECT_TOKEN": "demo",
+        "IMPORT_RETRY_SECONDS": "0.2",
+    }
     with processes.function(TARGET, environment=settings) as function:
         yield function
 
@@ -195,7 +199,7 @@ def test_a_gzip_bomb_is_a_reject(shared: processes.Function, content: bytes) -> 
 def test_what_is_no_push_is_refused_and_logged(
     shared: processes.Function, body: bytes, headers: dict[str, str]
 ) -> None:
-    with new_lines(shared, "no push") as lines:
+    with new_lines(shared, "invalid push") as lines:
         assert push(shared, body, headers).status_code == 400
     assert [line["severity"] for line in lines] == ["WARNING"]
 
@@ -216,7 +220,7 @@ def test_a_body_without_an_announced_length_is_read_no_further_than_a_push_can_b
     try:
         assert requests.post(shared.url, data=endless(), timeout=30).status_code == 400
     except requests.ConnectionError:  # the answer came while the rest was still being sent
-        assert shared.log("no push")
+        assert shared.log("invalid push")
     assert requests.post(shared.url, data=iter([EVENTS[0]]), timeout=30).status_code == 204
 
 
@@ -224,7 +228,7 @@ def test_content_forges_no_line_of_the_log(shared: processes.Function) -> None:
     forged = b'x\n{"severity":"ERROR","kind":"forged","message":"x"}\r\n\xe2\x80\xa8'
     with new_lines(shared, "reject"):
         push(shared, wrapped(forged, message_id='1\n{"kind":"forged"}'))
-    with new_lines(shared, "no push"):
+    with new_lines(shared, "invalid push"):
         push(shared, b'{"subscription":"projects/","message":{"data":"\\n{\\"kind\\":\\"forged\\"}"}}')
     assert shared.log("forged") == []
 
@@ -322,7 +326,7 @@ def test_what_is_acknowledged_is_there_and_the_rest_comes_again(
 @pytest.mark.parametrize("fault", FAULTS)
 def test_trouble_that_passes_is_borne_with_patience(function: StartFunction, standin: Standin, fault: str) -> None:
     standin.faults(seed=7, **FAULTS[fault])
-    patient = function(TARGET, IMPORT_BACKOFF="0.01", IMPORT_PATIENCE="30")
+    patient = function(TARGET, IMPORT_BACKOFF="0.01", IMPORT_RETRY_SECONDS="30")
     answers = deliver(patient, bodies(500, "small"))
     assert answers.counts() == {204: 500}
     assert standin.ids().keys() == set(Events(500, "small").ids())

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from google.cloud.pubsub_v1 import PublisherClient
 
-from bench.events import Events
 from sandbox import processes
 from sandbox.clients import Standin
-from sandbox.pubsub_emulator import Emulator
+from sandbox.events import Events
+from sandbox.topic.emulator import Emulator
 from tests.conftest import StartFunction
 
 TARGET = "pubsub_import"
@@ -59,7 +59,7 @@ def test_every_event_that_is_published_arrives_once(
 def test_while_mixpanel_fails_messages_come_again_and_none_is_lost(
     function: StartFunction, standin: Standin, emulator: Emulator, publisher: PublisherClient
 ) -> None:
-    importing = function(TARGET, IMPORT_PATIENCE="0.2")
+    importing = function(TARGET, IMPORT_RETRY_SECONDS="0.2")
     emulator.subscribe("again", importing.url)
     standin.faults(**{"503": 0.5, "cut_after": 0.25, "seed": 11})
     publish(publisher, emulator, "again", list(Events(50, "small", seed=4).records()))

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from importer.pipeline import Pipeline
-from importer.rejects import Reject
+from importer.core.pipeline import Pipeline
+from importer.core.rejects import Reject
 from importer.settings import CredentialKind, Credentials, Settings
 from sandbox.clients import Standin
 
@@ -38,5 +38,5 @@ class Kept:
     def __init__(self) -> None:
         self.rejects: list[Reject] = []
 
-    def keep(self, rejects: Sequence[Reject]) -> None:
+    def store(self, rejects: Sequence[Reject]) -> None:
         self.rejects += rejects

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from importer import log
-from importer.event import Invalid
-from importer.rejects import RejectLog, refused_record
+from importer.core.rejects import RejectLog, rejected_record
+from importer.errors import InvalidRecord
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_anything_can_be_logged_as_one_line(capsys: pytest.CaptureFixture[str], 
 def test_a_reject_is_one_line_of_bounded_length(capsys: pytest.CaptureFixture[str]) -> None:
     long = "x" * 900_000
     record = json.dumps({"event": "e", "properties": {"time": 1, "distinct_id": "", "$insert_id": long}}).encode()
-    RejectLog().add(refused_record("gs://events/file#1", 7, 100, record, Invalid(FORGED + long, long)))
+    RejectLog().add(rejected_record("gs://events/file#1", 7, 100, record, InvalidRecord(FORGED + long, long)))
     out = capsys.readouterr().out
     assert out.count("\n") == 1
     assert len(out) < 20_000
@@ -85,7 +85,7 @@ def test_a_reject_is_one_line_of_bounded_length(capsys: pytest.CaptureFixture[st
 def test_after_the_first_hundred_rejects_of_a_source_only_the_count_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     sink = RejectLog()
     for n in range(1, 1_000):
-        sink.add(refused_record("gs://events/file#1", n, n, b"null", Invalid("is not a JSON object but null")))
+        sink.add(rejected_record("gs://events/file#1", n, n, b"null", InvalidRecord("is not a JSON object but null")))
     found = lines(capsys)
     assert [line["line"] for line in found if line["kind"] == "reject"] == list(range(1, 101))
     assert [line["kind"] for line in found[100:]] == ["rejects capped"]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.settings import CredentialKind, Settings, SettingsError, from_environment
+from importer.errors import SettingsError
+from importer.settings import CredentialKind, Settings, from_environment
 
 TOKEN = {"MIXPANEL_PROJECT_TOKEN": "a-token"}
 ACCOUNT = {
@@ -29,7 +30,7 @@ def test_a_token_alone_is_enough_and_the_rest_has_defaults() -> None:
     found = from_environment(TOKEN)
     assert found == Settings(found.credentials, "https://api.mixpanel.com")
     assert (found.batch_events, found.batch_bytes, found.concurrency) == (2_000, 9_500_000, 10)
-    assert (found.buffer_bytes, found.max_wait, found.patience, found.time_limit) == (48_000_000, 0.25, None, None)
+    assert (found.buffer_bytes, found.max_wait, found.retry_seconds, found.time_limit) == (48_000_000, 0.25, None, None)
 
 
 KINDS = {
@@ -69,7 +70,7 @@ def test_every_setting_is_read() -> None:
             "IMPORT_EXCLUDE": "tmp/*",
             "IMPORT_REJECTS": "gs://bucket/rejects",
             "IMPORT_CHECKPOINTS": "gs://bucket/checkpoints/",
-            "IMPORT_PATIENCE": "0",
+            "IMPORT_RETRY_SECONDS": "0",
             "IMPORT_BACKOFF": "0.5",
             "IMPORT_TIMEOUT": "7",
             "IMPORT_MAX_WAIT": "0",
@@ -164,7 +165,7 @@ WRONG = {
         "gs://bucket/prefix or projects/",
     ),
     "IMPORT_CHECKPOINTS": (["projects/p/topics/t", "gs://bucket/"], "gs://bucket/prefix"),
-    "IMPORT_PATIENCE": (["-1", "inf", "nan", "86401", "a while", "null"], "a number of seconds from 0 to 86400"),
+    "IMPORT_RETRY_SECONDS": (["-1", "inf", "nan", "86401", "a while", "null"], "a number of seconds from 0 to 86400"),
     "IMPORT_BACKOFF": (["0", "61", "nan"], "a number of seconds above 0, at most 60"),
     "IMPORT_TIMEOUT": (["0", "inf", "1e300", "nan"], "a number of seconds above 0, at most 3600"),
     "IMPORT_MAX_WAIT": (["-1", "11", "nan"], "a number of seconds from 0 to 10"),

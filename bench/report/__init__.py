@@ -1,0 +1,1 @@
+"""What measurements are made into: tables, costs, a plot."""

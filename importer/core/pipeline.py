@@ -1,0 +1,90 @@
+"""What every source's records go through, made once for a process: transform, client, sender, and their bounds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from importer.core.executor import BoundedExecutor
+from importer.mappings.loading import load
+from importer.mixpanel.batch import Batch, Place
+from importer.mixpanel.client import Client
+from importer.mixpanel.outcome import Outcome, RejectedEvent
+from importer.records import Transform
+from importer.settings import Settings
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedReject(Generic[Place]):
+    """One event that Mixpanel refused.
+
+    Attributes:
+        place: the place it came from.
+        before: the events of the same place that go before it.
+        event: as it was sent.
+        rejection: Mixpanel's reason.
+    """
+
+    place: Place
+    before: list[bytes]
+    event: bytes
+    rejection: RejectedEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery(Generic[Place]):
+    """What became of a batch: the outcome, and the events that Mixpanel refused."""
+
+    outcome: Outcome
+    rejected: list[PlacedReject[Place]]
+
+
+class Pipeline:
+    """The parts that all sources share, within the bounds that the settings give the whole process.
+
+    Attributes:
+        settings: what it was made with.
+        clock: seconds, monotonic.
+        transform: the user's mapping, if there is one.
+        sender: where deliveries run.
+
+    Raises:
+        SettingsError: the settings name a transform that cannot be loaded.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.transform: Transform | None = load(settings.transform) if settings.transform else None
+        self.executor = BoundedExecutor(settings.concurrency, settings.buffer_bytes)
+        self._client = Client(settings, clock)
+
+    def new_batch(self) -> Batch[P]:
+        """An empty batch, as large as the settings and Mixpanel allow."""
+        return Batch(self.settings.batch_events, min(self.settings.batch_bytes, self._client.max_bytes))
+
+    def deliver(self, batch: Batch[Place], deadline: float) -> Delivery[Place]:
+        """Brings a batch to its end, on a thread of the sender's. On the way, and after it, no event is held unpacked.
+
+        Raises:
+            NotTaken: see `Client.send`.
+        """
+        packed = batch.pack()
+        outcome = self._client.send(packed, deadline)
+        if not outcome.rejected:
+            return Delivery(outcome, [])
+        events = packed.events()
+        refused = []
+        for one in outcome.rejected:
+            place, nth = batch.place(one.index)
+            refused.append(PlacedReject(place, events[one.index - nth : one.index], events[one.index], one))
+        return Delivery(outcome, refused)
+
+    def close(self) -> None:
+        """Lets what is on its way settle, and closes the connections."""
+        self.executor.close()
+        self._client.close()

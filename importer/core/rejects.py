@@ -1,0 +1,151 @@
+"""Rejects: the records that were refused, each with its place and the reason."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from importer import log
+from importer.errors import InvalidRecord
+from importer.mixpanel.event import insert_id
+from importer.mixpanel.outcome import RejectedEvent
+
+_LOGGED_PER_SOURCE = 100
+_LOGGED_CHARACTERS = 2_000
+
+_Encoding = Literal["base64"] | None
+_TEXT: _Encoding = None
+_BASE64: _Encoding = "base64"
+
+
+class Reject(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One refused record.
+
+    Attributes:
+        source: where it came from, such as `gs://bucket/name#generation`.
+        line: the line it starts on, the first being 1.
+        offset: bytes of uncompressed content before it.
+        reason: a sentence.
+        field: the JSON path at fault, where one is known.
+        insert_id: the `$insert_id` it was sent with, where it was sent.
+        event: the record as it came, before any transform; text, or base64 where it is not UTF-8.
+        at: when it was refused (RFC 3339, UTC).
+        encoding: "base64" where `event` is; left out where it is text.
+    """
+
+    source: str
+    line: int
+    offset: int
+    reason: str
+    field: str | None
+    insert_id: str | None
+    event: str
+    at: str
+    encoding: _Encoding = None
+
+    def record(self) -> bytes:
+        """The record as it came."""
+        return base64.b64decode(self.event) if self.encoding else self.event.encode()
+
+
+def rejected_record(source: str, line: int, offset: int, record: bytes, invalid: InvalidRecord) -> Reject:
+    """The reject, as of now, of a record that was refused here."""
+    return _reject(source, line, offset, record, invalid.reason, invalid.field, insert_id(record))
+
+
+def rejected_event(
+    source: str, line: int, offset: int, record: bytes | None, event: bytes, rejection: RejectedEvent
+) -> Reject:
+    """The reject, as of now, of a record whose `event` Mixpanel refused; `record` is None where they are the same."""
+    came = event if record is None else record
+    return _reject(source, line, offset, came, rejection.message, rejection.field, insert_id(event))
+
+
+def rejected_rest(source: str, line: int, offset: int, rest: bytes, reason: str) -> Reject:
+    """The reject, as of now, of all that follows the record at `line` (0 for none), since it cannot be read."""
+    invalid = InvalidRecord(f"from here on: {reason}" if line else reason)
+    return rejected_record(source, line + 1, offset, rest, invalid)
+
+
+class RejectSink(Protocol):
+    """Where rejects go. It holds nothing: what it did not confirm is still the caller's."""
+
+    def store(self, rejects: Sequence[Reject]) -> None:
+        """Returns once all of them are safe. Only then may their records leave our care.
+
+        Raises:
+            RejectSinkError: not all of them are. Keeping them again is harmless, `replay` sends each once.
+        """
+
+
+MakeSink = Callable[[str], RejectSink]
+"""Makes the sink for one attempt at one source, such as `gs://bucket/name#generation`."""
+
+
+class RejectLog:
+    """Rejects in the log: one line for each.
+
+    Args:
+        most: lines for one source; more are counted, and not written. None is no limit.
+        characters: of one event that are written. None is no limit.
+        severity: ERROR where the log is the only place that keeps them.
+    """
+
+    def __init__(
+        self,
+        most: int | None = _LOGGED_PER_SOURCE,
+        characters: int | None = _LOGGED_CHARACTERS,
+        severity: Literal["WARNING", "ERROR"] = "WARNING",
+    ) -> None:
+        logger = log.get()
+        self._tell = logger.error if severity == "ERROR" else logger.warning
+        self._most = most
+        self._characters = characters
+        self._count = 0
+
+    def add(self, reject: Reject) -> None:
+        self._count += 1
+        if self._most is not None and self._count > self._most:
+            return
+        reason, field = reject.reason[:_LOGGED_CHARACTERS], (reject.field or "")[:_LOGGED_CHARACTERS]
+        self._tell(
+            f"{reject.source}, line {reject.line}: {field + ': ' if field else ''}{reason}",
+            kind="reject",
+            source=reject.source,
+            line=reject.line,
+            offset=reject.offset,
+            reason=reason,
+            field=field or None,
+            insert_id=reject.insert_id and reject.insert_id[:_LOGGED_CHARACTERS],
+            _event=reject.event[: self._characters],
+        )
+        if self._count == self._most:
+            self._tell(
+                f"{reject.source}: {self._most} rejects are logged; the count goes on, the lines do not.",
+                kind="rejects capped",
+                source=reject.source,
+            )
+
+
+def _reject(
+    source: str, line: int, offset: int, record: bytes, reason: str, field: str | None, identifier: str | None
+) -> Reject:
+    try:
+        event, encoding = record.decode(), _TEXT
+    except UnicodeDecodeError:
+        event, encoding = base64.b64encode(record).decode(), _BASE64
+    return Reject(
+        source=source,
+        line=line,
+        offset=offset,
+        reason=reason,
+        field=field,
+        insert_id=identifier,
+        event=event,
+        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        encoding=encoding,
+    )

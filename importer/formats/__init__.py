@@ -1,0 +1,1 @@
+"""Bytes to records: a format is a file."""

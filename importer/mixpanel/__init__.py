@@ -1,0 +1,1 @@
+"""The destination: all that knows Mixpanel."""

@@ -1,0 +1,1 @@
+"""Where rejects are stored, beyond the log: a kind of place is a file."""

@@ -1,0 +1,72 @@
+"""Rejects on a topic: a message each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import wait
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from importer.core.rejects import MakeSink, Reject
+from importer.errors import RejectSinkError
+from importer.reject_sinks.bucket import SECONDS, gzipped
+
+if TYPE_CHECKING:
+    from google.cloud.pubsub_v1 import PublisherClient
+
+_MESSAGE_BYTES = 9_900_000
+"""The longest line that is published as it is. A message may have 10 MB, its attributes included:
+https://cloud.google.com/pubsub/quotas#resource_limits"""
+
+
+_ATTRIBUTE_BYTES = 1_024
+"""The longest value of an attribute: https://cloud.google.com/pubsub/quotas#resource_limits"""
+
+
+class TopicSink:
+    """Publishes each reject as a message: the JSON line as its data, and the reason, field and place as attributes.
+
+    A line too long for a message is gzipped: a message's own data was no longer than that, so it nearly always fits.
+    """
+
+    def __init__(self, publisher: PublisherClient, topic: str) -> None:
+        self._publisher = publisher
+        self._topic = topic
+
+    def store(self, rejects: Sequence[Reject]) -> None:
+        """See `rejects.RejectSink`."""
+        try:
+            futures = [self._publisher.publish(self._topic, _data(reject), **_attributes(reject)) for reject in rejects]
+            if wait(futures, timeout=SECONDS).not_done:
+                raise RejectSinkError(f"{self._topic} did not take them within {SECONDS:g} s")
+            for future in futures:
+                future.result()
+        except RejectSinkError:
+            raise
+        except Exception as error:
+            raise RejectSinkError(f"{type(error).__name__}: {error} ({self._topic})") from error
+
+
+def _data(reject: Reject) -> bytes:
+    line = msgspec.json.encode(reject)
+    return line if len(line) <= _MESSAGE_BYTES else gzipped(line)
+
+
+def _attributes(reject: Reject) -> dict[str, str]:
+    attributes = {
+        "source": reject.source,
+        "line": str(reject.line),
+        "offset": str(reject.offset),
+        "reason": reject.reason,
+        "field": reject.field or "",
+        "insert_id": reject.insert_id or "",
+    }
+    return {name: value.encode()[:_ATTRIBUTE_BYTES].decode(errors="ignore") for name, value in attributes.items()}
+
+
+def on_topic(place: str) -> MakeSink:
+    from google.cloud.pubsub_v1 import PublisherClient  # noqa: PLC0415
+
+    publisher = PublisherClient()
+    return lambda _: TopicSink(publisher, place)

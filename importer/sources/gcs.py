@@ -1,0 +1,218 @@
+"""Google Cloud Storage as a source: an object that was written becomes events in Mixpanel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+
+import msgspec
+from cloudevents.http.event import CloudEvent
+from google.cloud import storage
+from google.cloud.storage.retry import DEFAULT_RETRY
+
+from importer import log
+from importer.core.checkpoint import Checkpoint
+from importer.core.ordered import Limits, Progress, run
+from importer.core.pipeline import Pipeline
+from importer.core.report import Report
+from importer.errors import HandedBack, SourceCorrupted, SourceGone
+from importer.formats.content import Content, blocks_after, skipped
+from importer.records import Block, Position
+from importer.reject_sinks.place import sinks
+from importer.settings import Settings
+from importer.storage.checkpoints import BucketCheckpoints
+from importer.storage.gcs import Access, Download, Object, ReadTo
+
+FINALIZED = "google.cloud.storage.object.v1.finalized"
+"""The type of the CloudEvent that a newly written object sends."""
+
+_Found = tuple[Checkpoint, ReadTo]
+"""How far an earlier delivery came, and how to go on with the download."""
+
+_RETRY_SECONDS = 300.0
+_MARGIN_SHARE = 0.05
+_MIN_MARGIN_SECONDS = 10.0
+_MAX_MARGIN_SHARE = 0.3
+"""Of the time limit, what is kept for the end: a twentieth, but ten seconds where that is less than a third."""
+
+_SETTLING = 0.7
+"""The part of that in which what is on its way may still be tried again; the rest is for the last answers."""
+
+
+class BucketSource:
+    """Imports objects, one `handle` each. One serves a whole process.
+
+    Raises:
+        SettingsError: the settings name a transform that cannot be loaded.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._log = log.get()
+        self._pipeline = Pipeline(settings, clock)
+        self._access = Access(storage.Client(), DEFAULT_RETRY.with_delay(initial=settings.backoff), settings.timeout)
+        self._sinks = sinks(settings.rejects)
+
+    def handle(self, event: CloudEvent) -> None:
+        """Imports the object that a CloudEvent announces. When this returns, the event is settled.
+
+        Raises:
+            HandedBack: the object, or a part of it, is not in Mixpanel yet; the trigger is to deliver again.
+        """
+        started = self._clock()
+        try:
+            wanted = msgspec.convert(event.get_data(), Object)
+        except msgspec.ValidationError as error:
+            self._log.error(f"This CloudEvent names no object: {error}", kind="bad trigger", type=event["type"])
+            return
+        name = f"gs://{wanted.bucket}/{wanted.name}"
+        if reason := self._skip_reason(event["type"], wanted):
+            self._log.info(f"{name} is skipped: {reason}.", kind="import", source=name, outcome="skipped")
+            return
+        try:
+            download = Download(self._access, wanted)
+            checkpoints = self._checkpoints(download)
+            is_done = checkpoints is not None and checkpoints.is_done()
+            found = checkpoints.load() if checkpoints and not is_done else None
+        except SourceGone as gone:
+            self._summarize(name, "gone", Report(), str(gone))
+            return
+        except Exception as error:
+            self._summarize(name, "handed back", Report(), f"{type(error).__name__}: {error}")
+            raise
+        if is_done:
+            self._summarize(download.source, "skipped", Report(), "it was imported before, as its receipt says")
+        else:
+            self._import(download, checkpoints, found, started)
+
+    def _skip_reason(self, event_type: str, wanted: Object) -> str | None:
+        """Why an object is not for us, if it is not."""
+        if event_type != FINALIZED:
+            return f"the event is of type {event_type}, and only {FINALIZED} is imported"
+        if wanted.name.endswith("/"):
+            return "it is the placeholder of a folder"
+        for place in (self._settings.rejects, self._settings.checkpoints):
+            if place and place.startswith("gs://") and _lies_in(wanted, place):
+                return "it is one of the importer's own"
+        if self._settings.include and not _matches(wanted.name, self._settings.include):
+            return "IMPORT_INCLUDE does not name it"
+        if _matches(wanted.name, self._settings.exclude):
+            return "IMPORT_EXCLUDE names it"
+        return None
+
+    def _checkpoints(self, download: Download) -> BucketCheckpoints | None:
+        place = self._settings.checkpoints
+        return BucketCheckpoints(self._access, place, download) if place else None
+
+    def _import(
+        self, download: Download, checkpoints: BucketCheckpoints | None, found: _Found | None, started: float
+    ) -> None:
+        try:
+            report = self._read(download, checkpoints, found, started)
+        except HandedBack as handed_back:
+            gone = isinstance(handed_back.__cause__, SourceGone)
+            self._summarize(download.source, "gone" if gone else "handed back", handed_back.report, str(handed_back))
+            if not gone:
+                raise
+            return
+        if checkpoints:
+            checkpoints.finish(report.counts())
+        self._summarize(download.source, "unreadable" if report.unreadable else "done", report, report.unreadable)
+
+    def _read(
+        self, download: Download, checkpoints: BucketCheckpoints | None, found: _Found | None, started: float
+    ) -> Report:
+        reading = _Reading(download, found)
+        report = run(
+            self._pipeline,
+            download.source,
+            reading.blocks(),
+            self._sinks(download.source) if self._sinks else None,
+            self._limits(started),
+            found[0].counts.report() if found else None,
+            Progress(checkpoints, reading.mark) if checkpoints else None,
+        )
+        report.oldest_event_age_seconds = download.age()
+        if report.unreadable:
+            try:
+                reading.drain()
+            except Exception as error:
+                if checkpoints and isinstance(error, SourceCorrupted):
+                    checkpoints.forget()
+                raise HandedBack(f"{type(error).__name__}: {error}", report) from error
+        return report
+
+    def _limits(self, started: float) -> Limits:
+        """Reading stops a margin before the platform ends us; most of it is for what is on its way then."""
+        retry_seconds = _RETRY_SECONDS if self._settings.retry_seconds is None else self._settings.retry_seconds
+        limit = self._settings.time_limit
+        if limit is None:
+            return Limits(retry_seconds)
+        margin = max(limit * _MARGIN_SHARE, min(limit * _MAX_MARGIN_SHARE, _MIN_MARGIN_SECONDS))
+        stop_at = started + limit - margin
+        return Limits(retry_seconds, stop_at, stop_at + margin * _SETTLING)
+
+    def _summarize(self, source: str, outcome: str, report: Report, reason: str | None) -> None:
+        """The one line that says what became of an object."""
+        message = (
+            f"{source} is {outcome}: read {report.read}, imported {report.imported}, "
+            f"rejected {report.rejected}, dropped {report.dropped} in {report.seconds:.1f} s"
+        )
+        tell = self._log.error if outcome in {"handed back", "unreadable"} else self._log.info
+        if report.rejected if outcome == "done" else outcome == "gone" and report.handed_back:
+            tell = self._log.warning
+        tell(
+            f"{message}: {reason}" if reason else message,
+            kind="import",
+            source=source,
+            outcome=outcome,
+            reason=reason,
+            **report.counts(),
+        )
+
+
+class _Reading:
+    """The records of an object, from its beginning or from a checkpoint on."""
+
+    def __init__(self, download: Download, found: _Found | None) -> None:
+        self._mark: Position | None = found[0].mark if found else None
+        self._read = found[1] if found else ReadTo()
+        self._chunks = download.chunks(self._read)
+        self._content: Content | None = None
+
+    def blocks(self) -> Iterator[Block]:
+        """See `formats.Content.blocks`."""
+        mark = self._mark
+        if mark is not None and not mark.compressed:
+            yield from blocks_after(mark, skipped(self._chunks, mark.offset - self._read.offset))
+            return
+        self._content = Content(self._chunks)
+        yield from self._content.blocks() if mark is None else self._content.blocks_from(mark)
+
+    def mark(self, line: int, offset: int) -> Position:
+        """The mark before the record that starts there."""
+        if self._content is not None:
+            return self._content.mark(line, offset)
+        assert self._mark is not None  # noqa: S101 (records are read by the one or by the other)
+        return Position(offset, line, self._mark.in_array, compressed=False)
+
+    def drain(self) -> None:
+        """Reads what is left of an object that made no sense, to know whether the download is at fault.
+
+        Raises:
+            SourceCorrupted: it is.
+            Exception: it is not known, since the download failed.
+        """
+        for _ in self._chunks:
+            pass
+
+
+def _matches(name: str, globs: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs)
+
+
+def _lies_in(wanted: Object, place: str) -> bool:
+    bucket, _, prefix = place.removeprefix("gs://").partition("/")
+    return wanted.bucket == bucket and wanted.name.startswith(prefix.rstrip("/") + "/" if prefix else "")

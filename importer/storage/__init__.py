@@ -1,0 +1,1 @@
+"""Objects by address: a cloud is a file."""

@@ -1,0 +1,1 @@
+"""A local topic that pushes to a function."""

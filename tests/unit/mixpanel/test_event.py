@@ -1,0 +1,353 @@
+"""One event: what is refused and why, and what an event that goes out looks like."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from importer.errors import InvalidRecord
+from importer.limits import MAX_EVENT_BYTES
+from importer.mixpanel.event import are_complete, insert_id, prepare
+from importer.records import is_blank
+from sandbox.events import Events
+
+GOOD = b'{"event":"Signup","properties":{"time":1700000000,"distinct_id":"user-1","$insert_id":"id-1"}}'
+NO_ID = GOOD.replace(b',"$insert_id":"id-1"', b"")
+
+
+def with_property(text: bytes, event: bytes = GOOD) -> bytes:
+    return event[:-2] + b',"more":' + text + b"}}"
+
+
+def prepared(record: bytes, transform: Callable[[dict[str, Any]], Any] | None = None) -> bytes:
+    (event,) = prepare(record, transform)
+    return event
+
+
+def refusal(record: bytes, transform: Callable[[dict[str, Any]], Any] | None = None) -> InvalidRecord:
+    with pytest.raises(InvalidRecord) as raised:
+        prepare(record, transform)
+    return raised.value
+
+
+def prepared_or_refused(record: bytes, transform: Callable[[dict[str, Any]], Any] | None = None) -> bytes | str:
+    try:
+        return prepared(record, transform)
+    except InvalidRecord as invalid:
+        return invalid.reason
+
+
+def test_an_event_that_needs_no_change_goes_out_as_it_came() -> None:
+    for record in [GOOD, with_property(b"1.10"), with_property(b"1e5"), *Events(1_000).records()]:
+        assert prepared(record) == record
+
+
+NOT_AN_EVENT = {
+    "nothing": (b"", "is not JSON: Expecting value at character 0", None),
+    "words": (b"hello", "is not JSON: Expecting value at character 0", None),
+    "cut short": (GOOD[:60], "is not JSON: Unterminated string", None),
+    "two on a line": (GOOD + b" " + GOOD, "is not JSON: Extra data at character 95", None),
+    "trailing comma": (GOOD + b",", "is not JSON: Extra data", None),
+    "single quotes": (GOOD.replace(b'"', b"'"), "is not JSON: Expecting property name", None),
+    "NaN": (with_property(b"NaN"), "is not JSON: NaN is no JSON number", None),
+    "-Infinity": (with_property(b"-Infinity"), "is not JSON: -Infinity is no JSON number", None),
+    "a number with a leading zero": (with_property(b"01"), "is not JSON", None),
+    "half a number": (with_property(b"1."), "is not JSON", None),
+    "NUL in a text": (with_property(b'"a\0b"'), "is not JSON: Invalid control character", None),
+    "a line break in a text": (with_property(b'"a\nb"'), "is not JSON: Invalid control character", None),
+    "an escape that is none": (with_property(rb'"\x41"'), r"is not JSON: Invalid \\escape", None),
+    "Latin-1": (with_property(b'"Jos\xe9"'), "is not UTF-8: byte 0xe9 at position 104", None),
+    "an encoded surrogate": (with_property(b'"\xed\xa0\xbd"'), "is not UTF-8: byte 0xed", None),
+    "5,000 deep": (with_property(b"[" * 5000 + b"]" * 5000), "is nested too deeply", None),
+    "5,000 deep and nothing else": (b"[" * 5000 + b"]" * 5000, "is nested too deeply", None),
+    "5,000 objects deep": (with_property(b'{"a":' * 5000 + b"1" + b"}" * 5000), "is nested too deeply", None),
+    "null": (b"null", "is not a JSON object but null", None),
+    "true": (b"true", "is not a JSON object but true or false", None),
+    "a number": (b"42", "is not a JSON object but a number", None),
+    "a text": (b'"Signup"', "is not a JSON object but a text", None),
+    "an empty text": (b'""', "is not a JSON object but empty", None),
+    "an array": (b"[" + GOOD + b"]", "is not a JSON object but an array", None),
+    "1 MB": (with_property(b'"' + b"x" * MAX_EVENT_BYTES + b'"'), "is too long: .* under 1 MB", None),
+    "no event": (b'{"properties":{}}', "has no event name: it must be a text and is null", "event"),
+    "a null event": (GOOD.replace(b'"Signup"', b"null"), "has no event name: .* is null", "event"),
+    "a number as event": (GOOD.replace(b'"Signup"', b"7"), "has no event name: .* is a number", "event"),
+    "an empty event": (GOOD.replace(b"Signup", b""), "has no event name: .* is empty", "event"),
+    "an event given twice": (b'{"event":"a","event":{},' + GOOD[1:].replace(b'"event":"Signup",', b""), "", "event"),
+    "no properties": (b'{"event":"a"}', "has no properties: they must be an object and are null", "properties"),
+    "an array of properties": (b'{"event":"a","properties":[1]}', "has no properties: .* an array", "properties"),
+    "no time": (GOOD.replace(b'"time"', b'"at"'), "has no usable time: .* is missing", "properties.time"),
+    "a null time": (GOOD.replace(b"1700000000", b"null"), "has no usable time: .* is null", "properties.time"),
+    "a text as time": (GOOD.replace(b"1700000000", b'"now"'), "no usable time: .* is a text", "properties.time"),
+    "true as time": (GOOD.replace(b"1700000000", b"true"), "no usable time: .* is true or", "properties.time"),
+    "1e400 as time": (GOOD.replace(b"1700000000", b"1e400"), "no usable time: .* too large", "properties.time"),
+    "no distinct_id": (GOOD.replace(b"distinct", b"x"), "no usable distinct_id: .* missing", "properties.distinct_id"),
+    "a null distinct_id": (GOOD.replace(b'"user-1"', b"null"), "distinct_id: .* null", "properties.distinct_id"),
+    "an object as distinct_id": (GOOD.replace(b'"user-1"', b"{}"), "is an object", "properties.distinct_id"),
+    "a number as $insert_id": (GOOD.replace(b'"id-1"', b"1"), "no usable .insert_id", "properties.$insert_id"),
+    "an array as $insert_id": (GOOD.replace(b'"id-1"', b"[]"), "no usable .insert_id", "properties.$insert_id"),
+}
+
+
+@pytest.mark.parametrize(("record", "reason", "field"), NOT_AN_EVENT.values(), ids=NOT_AN_EVENT.keys())
+def test_what_would_spoil_a_batch_or_deduplication_is_refused_with_the_reason(
+    record: bytes, reason: str, field: str | None
+) -> None:
+    invalid = refusal(record)
+    assert re.search(reason, invalid.reason)
+    assert invalid.field == field
+
+
+LEFT_TO_MIXPANEL = {
+    "a time long ago": GOOD.replace(b"1700000000", b"1"),
+    "a time in fractions": GOOD.replace(b"1700000000", b"1.5"),
+    "no user": GOOD.replace(b"user-1", b""),
+    "a number as distinct_id": GOOD.replace(b'"user-1"', b"17"),
+    "a disallowed distinct_id": GOOD.replace(b"user-1", b"anonymous"),
+    "an odd $insert_id": GOOD.replace(b"id-1", b"no spaces, please"),
+    "300 properties": GOOD[:-2] + b"".join(b',"p%d":%d' % (n, n) for n in range(300)) + b"}}",
+    "900 deep": with_property(b"[" * 300 + b"]" * 300),
+    "an integer of 5,000 digits": with_property(b"9" * 5000),
+    "1e400": with_property(b"1e400"),
+}
+
+
+@pytest.mark.parametrize("record", LEFT_TO_MIXPANEL.values(), ids=LEFT_TO_MIXPANEL.keys())
+def test_what_only_mixpanel_can_judge_goes_out_as_it_came(record: bytes) -> None:
+    assert prepared(record) == record
+
+
+WITHOUT_ID = {
+    "none": NO_ID,
+    "an empty one": GOOD.replace(b"id-1", b""),
+    "null": GOOD.replace(b'"id-1"', b"null"),
+    "one, then an empty one": with_property(b'1,"$insert_id":""'),
+    "none, and an escaped key": NO_ID.replace(b"properties", rb"\u0070roperties"),
+    "none, and properties twice": NO_ID[:-1] + b"," + NO_ID[18:],
+    "none, and other properties before": b'{"context":{"properties":{"a":1}},' + NO_ID[1:],
+    "none, and properties in a text": b'{"context":"\\"properties\\":{",' + NO_ID[1:],
+    "none, and white space": NO_ID.replace(b":", b" : ").replace(b"{", b"{ "),
+    "an empty one, and a number beyond doubles": with_property(b"1e400", GOOD.replace(b"id-1", b"")),
+    "an empty one, and 5,000 digits": with_property(b"9" * 5000, GOOD.replace(b"id-1", b"")),
+    "an empty one, and half an emoji": with_property(rb'"\ud83d"', GOOD.replace(b"id-1", b"")),
+    "none, and an umlaut": with_property('"Zürich"'.encode(), NO_ID),
+}
+
+
+@pytest.mark.parametrize("record", WITHOUT_ID.values(), ids=WITHOUT_ID.keys())
+def test_a_missing_insert_id_is_made_from_the_content_the_same_each_time(record: bytes) -> None:
+    event = prepared(record)
+    assert re.fullmatch("[0-9a-f]{32}", insert_id(event) or "")
+    assert prepared(record) == event
+    assert prepared(b" \t" + record + b"\r\n").strip() == event.strip()
+    assert prepared(event) == event
+    assert b"Infinity" not in event
+
+
+def test_completing_an_event_changes_nothing_but_the_insert_id() -> None:
+    for record in WITHOUT_ID.values():
+        if rb"\ud83d" in record or b"9" * 5000 in record:
+            continue
+        before, after = json.loads(record), json.loads(prepared(record))
+        del after["properties"]["$insert_id"]
+        before["properties"].pop("$insert_id", None)
+        assert after == before
+
+
+def test_different_events_get_different_insert_ids() -> None:
+    records = list(Events(5_000, "small", insert_ids=False).records())
+    assert len({insert_id(prepared(record)) for record in records}) == 5_000
+
+
+def test_an_event_at_the_edge_of_what_can_be_decoded_is_completed_or_refused() -> None:
+    """Where that edge is depends on how deep the program's own calls are just then."""
+    for depth in range(300, 1100, 3):
+        for event in (NO_ID, WITHOUT_ID["an empty one"]):
+            for transform in (None, dict[str, Any]):
+                made = prepared_or_refused(with_property(b"[" * depth + b"]" * depth, event), transform)
+                assert made == "is nested too deeply" or insert_id(made)  # type: ignore[arg-type]
+
+
+def unchanged(record: bytes) -> bool:
+    return prepared_or_refused(record) == record
+
+
+ODD = [*(record for record, *_ in NOT_AN_EVENT.values()), *LEFT_TO_MIXPANEL.values(), *WITHOUT_ID.values()]
+ODD += [
+    b"",
+    b" ",
+    GOOD + b"\r",
+    b" " + GOOD,
+    b"\xef\xbb\xbf" + GOOD,
+    GOOD.replace(b",", b",\n"),
+    with_property(rb'"\ud83d"'),
+]
+
+
+@pytest.mark.parametrize("record", ODD)
+def test_records_are_complete_together_only_if_each_would_go_out_unchanged(record: bytes) -> None:
+    """A number beyond doubles may be found either way."""
+    if b"1e400" not in record:
+        assert are_complete([record]) == are_complete([GOOD, record, GOOD]) == unchanged(record)
+
+
+def test_half_an_emoji_is_shown_as_browsers_show_it() -> None:
+    event = json.loads(prepared(with_property(rb'"cut \ud83d"')))
+    assert event["properties"]["more"] == "cut \N{REPLACEMENT CHARACTER}"
+    whole = with_property(rb'"not cut \ud83d\udecb"')
+    assert prepared(whole) == whole
+
+
+def test_an_event_that_grows_over_1_mb_with_its_insert_id_is_refused() -> None:
+    room = MAX_EVENT_BYTES - 1 - len(with_property(b'""', NO_ID))
+    assert len(prepared(with_property(b'"' + b"x" * (room - 100) + b'"', NO_ID))) < MAX_EVENT_BYTES
+    assert "too long" in refusal(with_property(b'"' + b"x" * room + b'"', NO_ID)).reason
+    assert len(prepared(with_property(b'"' + b"x" * (room - 20) + b'"'))) == MAX_EVENT_BYTES - 1
+
+
+def test_line_breaks_between_tokens_become_spaces() -> None:
+    pretty = json.dumps(json.loads(GOOD), indent=2).replace("\n", "\r\n").encode()
+    event = prepared(pretty)
+    assert b"\n" not in event
+    assert b"\r" not in event
+    assert json.loads(event) == json.loads(GOOD)
+
+
+def test_a_byte_order_mark_in_the_middle_of_joined_files_does_no_harm() -> None:
+    assert json.loads(prepared(b"\xef\xbb\xbf" + GOOD)) == json.loads(GOOD)
+
+
+@pytest.mark.parametrize(("record", "blank"), [(b"", True), (b" \t\r", True), (b"{}", False), (b"\0", False)])
+def test_a_line_of_white_space_is_no_record(record: bytes, blank: bool) -> None:
+    assert is_blank(record) == blank
+
+
+def test_the_insert_id_of_what_cannot_be_read_is_none() -> None:
+    assert [insert_id(record) for record in (GOOD, NO_ID, b"[]", b"\xff", b"[" * 5000)] == ["id-1", *[None] * 4]
+
+
+def test_a_transform_maps_drops_and_fans_out() -> None:
+    raw = b'{"name":"Signup","at":1700000000,"who":"user-1"}'
+
+    def mapped(record: dict[str, Any]) -> dict[str, Any]:
+        return {"event": record["name"], "properties": {"time": record["at"], "distinct_id": record["who"]}}
+
+    (event,) = prepare(raw, mapped)
+    assert json.loads(event)["event"] == "Signup"
+    assert not prepare(raw, lambda _: None)
+    assert not prepare(raw, lambda _: [])
+    events = prepare(raw, lambda record: [mapped(record)] * 3)
+    assert len({insert_id(each) for each in events}) == 3
+    assert prepare(raw, lambda record: [mapped(record)] * 3) == events
+    assert events[0] == event
+
+
+def raising(_: dict[str, Any]) -> Any:
+    raise KeyError("customer")
+
+
+def cyclic(record: dict[str, Any]) -> Any:
+    record["self"] = record
+    return record
+
+
+class Untold(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def raising_untold(_: dict[str, Any]) -> Any:
+    raise Untold
+
+
+def raising_anything(_: dict[str, Any]) -> Any:
+    raise ValueError("\ud83d" + "x" * 100_000)
+
+
+MISMAPPED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "raises": (raising, "the transform raised KeyError: 'customer'"),
+    "raises what has no text": (raising_untold, r"the transform raised Untold: \(its text cannot be had\)"),
+    "raises half an emoji and much else": (raising_anything, r"the transform raised ValueError: \?x{400,500}$"),
+    "returns a text": (lambda _: "event", "the transform returned str: it may return a dict, a list of dicts, or None"),
+    "returns a list of texts": (lambda _: ["event"], "the transform returned str"),
+    "returns nothing of use": (lambda _: {}, "has no event name"),
+    "returns what is no JSON": (lambda r: {**r, "event": object()}, "the transform returned what is no JSON"),
+    "returns half an emoji": (lambda r: {**r, "event": "\ud83d"}, "the transform returned what is no JSON"),
+    "returns what holds itself": (cyclic, "the transform returned what is no JSON|is nested too deeply"),
+    "returns too much": (lambda r: {**r, "more": "x" * MAX_EVENT_BYTES}, "is too long after the transform"),
+}
+
+
+@pytest.mark.parametrize(("transform", "reason"), MISMAPPED.values(), ids=MISMAPPED.keys())
+def test_what_a_transform_does_wrong_costs_that_record_alone(
+    transform: Callable[[dict[str, Any]], Any], reason: str
+) -> None:
+    assert re.search(reason, refusal(GOOD, transform).reason)
+
+
+@pytest.mark.parametrize("record", [b"null", b"[1]", b"{", b"\xff", b"[" * 5000, GOOD[:-2] + b',"x":NaN}}'])
+def test_a_transform_sees_objects_only(record: bytes) -> None:
+    assert "transform" not in refusal(record, raising).reason
+
+
+@pytest.mark.parametrize("record", [GOOD, with_property(rb'"\ud83d"'), with_property(b"9" * 40)])
+def test_a_transform_that_changes_nothing_changes_nothing(record: bytes) -> None:
+    assert json.loads(prepared(record, dict)) == json.loads(prepared(record))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+IDS = st.text(max_size=40) | st.sampled_from([None, "", 17])
+
+
+def mostly(wanted: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.integers(0, 9).flatmap(lambda n: wanted if n else JSON)
+
+
+PROPERTIES = st.builds(
+    lambda more, known: {**more, **known},
+    st.dictionaries(st.text(), JSON, max_size=3),
+    st.fixed_dictionaries(
+        {"time": mostly(st.integers() | st.floats(allow_nan=False)), "distinct_id": mostly(IDS)},
+        optional={"$insert_id": IDS, "properties": JSON},
+    ),
+)
+EVENTS = st.builds(
+    lambda before, known: {**before, **known},
+    st.fixed_dictionaries({}, optional={"context": st.fixed_dictionaries({"properties": JSON}), "more": JSON}),
+    st.fixed_dictionaries({"event": mostly(st.text(max_size=5)), "properties": mostly(PROPERTIES)}),
+)
+
+
+@given(EVENTS | JSON, st.booleans(), st.sampled_from([None, 0, "\t"]))
+@example({"event": "e", "properties": {"time": float("inf"), "distinct_id": ""}}, True, None)
+def test_any_json_is_refused_or_becomes_one_line_with_an_insert_id(
+    value: Any, ensure_ascii: bool, indent: int | str | None
+) -> None:
+    text = json.dumps(value, ensure_ascii=ensure_ascii, indent=indent)
+    record = text.encode(errors="surrogatepass")
+    event = prepared_or_refused(record)
+    if isinstance(event, str):
+        assert event
+        return
+    assert json.loads(event)["properties"]["$insert_id"] == insert_id(event) != ""
+    assert b"\n" not in event
+    assert b"\r" not in event
+    assert prepared(event) == event == prepared(record)
+    if given_id := value["properties"].get("$insert_id"):
+        assert insert_id(event) == given_id.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+@given(st.binary(max_size=60) | st.builds(lambda a, b: GOOD[:a] + b + GOOD[a:], st.integers(0, 94), st.binary()))
+def test_any_bytes_are_refused_or_become_an_event(record: bytes) -> None:
+    event = prepared_or_refused(record)
+    assert event if isinstance(event, str) else json.loads(event)["properties"]["$insert_id"]
+    assert are_complete([record]) <= (event == record)
