@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, count
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -53,6 +53,36 @@ class Position(Struct, frozen=True):
     line: int
     in_array: bool
     compressed: bool
+
+
+class Readable(Protocol):
+    """Something stored that a format reads: an object or a file, as it lies there, always the same bytes.
+
+    Attributes:
+        name: its address, for what a format can tell by the name alone.
+        size: bytes as they are stored; None where that is not known, such as of standard input.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def size(self) -> int | None: ...
+
+    def range(self, start: int, count: int) -> bytes:
+        """`count` bytes from `start` on; fewer at the end.
+
+        Raises:
+            SourceGone: it was overwritten or deleted meanwhile.
+        """
+
+    def chunks(self, start: int = 0) -> Iterator[bytes]:
+        """All bytes from `start` on, in order.
+
+        Raises:
+            SourceGone: it was overwritten or deleted meanwhile.
+            SourceCorrupted: at the end, what came is not what is stored.
+        """
 
 
 Transform = Callable[[dict[str, Any]], Any]
