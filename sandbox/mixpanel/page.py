@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.routing import Route
 
-FILES = Path(__file__).parent / "page"
+FILES = Path(__file__).parent / "static"
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'",
