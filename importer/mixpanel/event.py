@@ -28,6 +28,7 @@ class _Properties(Struct, gc=False):
     time: int | float
     distinct_id: str | int | float
     insert_id: str | None = field(name="$insert_id", default=None)
+    ip: Any = None
 
 
 class _Event(Struct, gc=False):
@@ -45,8 +46,17 @@ class _CompleteEvent(_Event, gc=False):
     properties: _CompleteProperties
 
 
+class _LocatedProperties(_CompleteProperties, gc=False, kw_only=True):
+    ip: Annotated[str, Meta(min_length=1)] | int
+
+
+class _LocatedEvent(_CompleteEvent, gc=False):
+    properties: _LocatedProperties
+
+
 _decode = msgspec.json.Decoder(_Event).decode
 _decode_complete = msgspec.json.Decoder(_CompleteEvent).decode
+_decode_located = msgspec.json.Decoder(_LocatedEvent).decode
 _decode_whole = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode
 _decode_parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -58,6 +68,111 @@ _MAX_TOLD = 500
 
 _exhaust = deque[object](maxlen=0).extend
 """Runs an iterator to its end and keeps nothing of it."""
+
+
+class Completer:
+    """Makes records into events that can be sent, each one line of JSON, and adds what they lack.
+
+    The `$insert_id` that it computes is made from the record as it came, so that it does not depend on what is added.
+
+    Args:
+        default_ip: what an event without `ip` gets ("0": Mixpanel guesses no location); None leaves it to Mixpanel,
+            which then takes the caller's address for the user's:
+            https://docs.mixpanel.com/docs/tracking-best-practices/geolocation
+    """
+
+    def __init__(self, default_ip: str | None) -> None:
+        self._ip = None if default_ip is None else _encode_json(0 if default_ip == "0" else default_ip)
+        self._decode = _decode_complete if default_ip is None else _decode_located
+
+    def are_complete(self, records: Sequence[bytes], *, are_lines: bool = False) -> bool:
+        """Whether all of these can be sent as they are: `complete` would return each of them unchanged.
+
+        This is what most records of most files are. The loops run within the interpreter's own functions, a third
+        faster than in Python; where it says no, `complete` finds out which record is at fault, and mends or rejects it.
+
+        Args:
+            records: as `complete` gets them.
+            are_lines: whether it is known that there are no line breaks in them, and that none is too long to be an
+                event. Of many at once that is known soon: looking for it in each takes half as long as decoding it.
+        """
+        try:
+            _exhaust(map(self._decode, records))
+            _exhaust(map(bytes.decode, filterfalse(bytes.isascii, records)))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return False
+        return are_lines or not (
+            any(map(contains, records, repeat(b"\n")))
+            or any(map(contains, records, repeat(b"\r")))
+            or max(map(len, records), default=0) >= MAX_EVENT_BYTES
+        )
+
+    def complete(self, record: bytes) -> bytes:
+        """The record as an event, checked and completed; white space around it does not count.
+
+        Raises:
+            InvalidRecord: it cannot be imported.
+        """
+        if len(record) >= MAX_EVENT_BYTES:
+            raise InvalidRecord("is too long: Mixpanel takes events under 1 MB")
+        try:
+            try:
+                known, event = _decode(record), record
+                if not record.isascii():
+                    record.decode()  # the decoder does not look into strings it skips
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                event, known = _repair_or_reject(record)
+            return _one_line(self._completed(event, known, record))
+        except RecursionError:
+            raise InvalidRecord("is nested too deeply") from None
+
+    def complete_all(self, records: Sequence[bytes], *, are_lines: bool = False) -> list[bytes] | None:
+        """All of these, completed at once; None when one of them has to go through `complete`.
+
+        Args:
+            records: as `complete` gets them.
+            are_lines: see `are_complete`.
+        """
+        if self.are_complete(records, are_lines=are_lines):
+            return list(records)
+        try:
+            return [self.complete(record) for record in records]
+        except InvalidRecord:
+            return None
+
+    def complete_made(self, made: Any, origin: bytes, nth: int) -> bytes:
+        """What a mapping or transform made of a record, as an event: checked and completed.
+
+        Args:
+            made: what it made.
+            origin: the record it was made from.
+            nth: how many events it made of that record before this one.
+
+        Raises:
+            InvalidRecord: it cannot be imported.
+        """
+        try:
+            event = _encode(made)
+            try:
+                known = _decode(event)
+            except msgspec.MsgspecError:
+                event, known = _repair_or_reject(event)
+            return self._completed(event, known, origin, nth)
+        except RecursionError:
+            raise InvalidRecord("is nested too deeply") from None
+
+    def _completed(self, event: bytes, known: _Event, origin: bytes, nth: int = 0) -> bytes:
+        if not known.properties.insert_id:
+            event = _with_insert_id(event, _fingerprint(origin, nth))
+        if self._ip is not None and known.properties.ip in (None, ""):
+            event = _with_ip(event, self._ip)
+        if len(event) >= MAX_EVENT_BYTES:
+            raise InvalidRecord("is too long once it is complete: Mixpanel takes events under 1 MB")
+        return event
+
+
+_without_ip = Completer(None)
+are_complete = _without_ip.are_complete
 
 
 def prepare(record: bytes, transform: Transform | None = None) -> Sequence[bytes]:
@@ -73,35 +188,14 @@ def prepare(record: bytes, transform: Transform | None = None) -> Sequence[bytes
     Raises:
         InvalidRecord: the record, or what `transform` made of it, cannot be imported.
     """
+    if transform is None:
+        return (_without_ip.complete(record),)
     if len(record) >= MAX_EVENT_BYTES:
         raise InvalidRecord("is too long: Mixpanel takes events under 1 MB")
     try:
-        return (_complete(record, record),) if transform is None else _transformed(record, transform)
+        return _transformed(record, transform)
     except RecursionError:
         raise InvalidRecord("is nested too deeply") from None
-
-
-def are_complete(records: Sequence[bytes], *, are_lines: bool = False) -> bool:
-    """Whether all of these can be sent as they are: `prepare` would return each of them unchanged.
-
-    This is what most records of most files are. The loops run within the interpreter's own functions, a third faster
-    than in Python; where it says no, `prepare` finds out which record is at fault, and mends or refuses it.
-
-    Args:
-        records: as `prepare` gets them.
-        are_lines: whether it is known that there are no line breaks in them, and that none is too long to be an event.
-            Of many at once that is known soon: looking for it in each takes half as long as decoding it.
-    """
-    try:
-        _exhaust(map(_decode_complete, records))
-        _exhaust(map(bytes.decode, filterfalse(bytes.isascii, records)))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
-    return are_lines or not (
-        any(map(contains, records, repeat(b"\n")))
-        or any(map(contains, records, repeat(b"\r")))
-        or max(map(len, records), default=0) >= MAX_EVENT_BYTES
-    )
 
 
 def insert_id(event: bytes) -> str | None:
@@ -110,26 +204,6 @@ def insert_id(event: bytes) -> str | None:
         return _decode(event).properties.insert_id
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-
-
-def _complete(event: bytes, origin: bytes) -> bytes:
-    """Checks an event, and gives it an `$insert_id` made from `origin` if it has none."""
-    try:
-        known = _decode(event)
-        if not event.isascii():
-            event.decode()  # the decoder does not look into strings it skips
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        event, known = _repair_or_reject(event)
-    return _one_line(_identified(event, known, origin))
-
-
-def _identified(event: bytes, known: _Event, origin: bytes, nth: int = 0) -> bytes:
-    """The event with an `$insert_id`: its own, or one made from `origin` (and `nth`)."""
-    if not known.properties.insert_id:
-        event = _with_insert_id(event, _fingerprint(origin, nth))
-    if len(event) >= MAX_EVENT_BYTES:
-        raise InvalidRecord("is too long once it is complete: Mixpanel takes events under 1 MB")
-    return event
 
 
 def _one_line(event: bytes) -> bytes:
@@ -150,15 +224,33 @@ def _fingerprint(origin: bytes, nth: int) -> str:
 def _with_insert_id(event: bytes, identifier: str) -> bytes:
     """Puts the id into the bytes, and looks whether it took; where it did not, builds the event anew."""
     quoted = b'"%b"' % identifier.encode()
+    spliced = _spliced(event, b'"$insert_id":' + quoted)
+    return spliced if insert_id(spliced) == identifier else _rebuilt(event, "$insert_id", quoted)
+
+
+def _with_ip(event: bytes, ip: bytes) -> bytes:
+    """Puts the address into the bytes, and looks whether it took; where it did not, builds the event anew."""
+    spliced = _spliced(event, b'"ip":' + ip)
+    try:
+        if _decode(spliced).properties.ip == _decode_whole(ip):
+            return spliced
+    except msgspec.MsgspecError:
+        pass
+    return _rebuilt(event, "ip", ip)
+
+
+def _spliced(event: bytes, member: bytes) -> bytes:
+    """The event with a member put where its properties seem to begin."""
     if opening := _PROPERTIES_OPEN.search(event):
         head, tail = event[: opening.end()], event[opening.end() :]
-        comma = b"" if _EMPTY_OBJECT.match(tail) else b","
-        spliced = b'%b"$insert_id":%b%b%b' % (head, quoted, comma, tail)
-        if insert_id(spliced) == identifier:
-            return spliced
+        return b"%b%b%b%b" % (head, member, b"" if _EMPTY_OBJECT.match(tail) else b",", tail)
+    return event
+
+
+def _rebuilt(event: bytes, name: str, value: bytes) -> bytes:
     whole = _decode_parts(event)
     properties = _decode_parts(whole["properties"])
-    properties["$insert_id"] = msgspec.Raw(quoted)
+    properties[name] = msgspec.Raw(value)
     whole["properties"] = msgspec.Raw(_encode_json(properties))
     return _encode_json(whole)
 
@@ -261,18 +353,8 @@ def _transformed(record: bytes, transform: Transform) -> Sequence[bytes]:
     except Exception as error:
         raise InvalidRecord(f"the transform raised {type(error).__name__}: {_told(error)}") from None
     if isinstance(made, list):
-        return [_made(each, record, nth) for nth, each in enumerate(made)]
-    return () if made is None else (_made(made, record),)
-
-
-def _made(made: Any, origin: bytes, nth: int = 0) -> bytes:
-    """What a transform returned, as an event: checked and completed. The encoder makes one line of it, in UTF-8."""
-    event = _encode(made)
-    try:
-        known = _decode(event)
-    except (msgspec.MsgspecError, RecursionError):
-        event, known = _repair_or_reject(event)
-    return _identified(event, known, origin, nth)
+        return [_without_ip.complete_made(each, record, nth) for nth, each in enumerate(made)]
+    return () if made is None else (_without_ip.complete_made(made, record, 0),)
 
 
 def _told(error: Exception) -> str:

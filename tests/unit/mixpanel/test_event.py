@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from importer.errors import InvalidRecord
 from importer.limits import MAX_EVENT_BYTES
-from importer.mixpanel.event import are_complete, insert_id, prepare
+from importer.mixpanel.event import Completer, are_complete, insert_id, prepare
 from importer.records import is_blank
 from sandbox.events import Events
 
@@ -351,3 +351,43 @@ def test_any_bytes_are_refused_or_become_an_event(record: bytes) -> None:
     event = prepared_or_refused(record)
     assert event if isinstance(event, str) else json.loads(event)["properties"]["$insert_id"]
     assert are_complete([record]) <= (event == record)
+
+
+def without_ip(record: bytes, default_ip: str | None = "0") -> dict[str, Any]:
+    properties: dict[str, Any] = json.loads(Completer(default_ip).complete(record))["properties"]
+    return properties
+
+
+@pytest.mark.parametrize(
+    "record", [GOOD, *WITHOUT_ID.values(), with_property(b'1,"ip":null'), with_property(b'1,"ip":""')]
+)
+def test_an_event_without_ip_gets_the_default_and_keeps_all_else(record: bytes) -> None:
+    if b"9" * 5000 in record:
+        return
+    assert without_ip(record) == {**without_ip(record, None), "ip": 0}
+    assert without_ip(record, "203.0.113.7") == {**without_ip(record, None), "ip": "203.0.113.7"}
+    assert not Completer("0").are_complete([GOOD, record])
+
+
+def test_an_ip_of_its_own_stays() -> None:
+    for ip in (b'"203.0.113.9"', b"0", b'"0"', b"167772161"):
+        record = with_property(b'1,"ip":' + ip)
+        assert Completer("0").complete(record) == record
+        assert Completer("0").are_complete([record, record])
+        assert Completer("0").complete_all([record, record]) == [record, record]
+
+
+def test_records_are_completed_together_only_if_none_is_rejected() -> None:
+    records = [GOOD, NO_ID, with_property(b'1,"ip":0')]
+    assert Completer("0").complete_all(records) == [Completer("0").complete(record) for record in records]
+    assert Completer("0").complete_all([GOOD, b"{}"]) is None
+
+
+def test_what_was_made_of_a_record_is_completed_from_that_record() -> None:
+    made = json.loads(NO_ID)
+    first, second, third = (
+        Completer("0").complete_made(made, origin, nth) for origin, nth in [(NO_ID, 0), (NO_ID, 1), (GOOD, 0)]
+    )
+    assert json.loads(first) == json.loads(Completer("0").complete(NO_ID))
+    assert len({insert_id(each) for each in (first, second, third)}) == 3
+    assert json.loads(third)["properties"]["ip"] == 0
