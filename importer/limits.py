@@ -6,5 +6,14 @@ MAX_BATCH_EVENTS = 2000
 """Events in one request to /import, at most: https://developer.mixpanel.com/reference/import-events"""
 MAX_EVENT_BYTES = 1_000_000
 """An event is smaller than this, uncompressed: https://developer.mixpanel.com/reference/import-events"""
+MAX_PROPERTIES = 255
+"""An event's properties, the keys of a nested object and the elements of an array are each fewer than this."""
+MAX_DEPTH = 3
+"""Objects within a property's value nest at most this deep; arrays on the way do not count."""
+
+_PLACEHOLDERS = "anon anonymous nil none null n/a na undefined unknown <nil> 0 -1 true false [] {}"
+DISALLOWED_IDS = frozenset({"00000000-0000-0000-0000-000000000000", *_PLACEHOLDERS.split()})
+"""What neither distinct_id nor $insert_id may be: values that betray a mistake in the sender."""
+
 CHUNK_BYTES = 1 << 18
 """How much content is worked on at a time: also what a gzip bomb can make us hold."""

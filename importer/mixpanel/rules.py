@@ -13,21 +13,13 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-MAX_EVENT_BYTES = 1_000_000
-"""An event must be smaller than this, uncompressed."""
-MAX_PROPERTIES = 255
-"""An event's properties, the keys of a nested object and the elements of an array must each be fewer than this."""
-MAX_DEPTH = 3
-"""Objects within a property's value nest at most this deep; arrays on the way do not count."""
+from importer.limits import DISALLOWED_IDS, MAX_DEPTH, MAX_EVENT_BYTES, MAX_PROPERTIES
+
 MAX_INSERT_ID_BYTES = 36
 EARLIEST = 31_536_000
 """1971-01-01, in seconds since the epoch."""
 MAX_AHEAD = 3600
 """Seconds an event's time may be ahead of the server's clock."""
-
-_PLACEHOLDERS = "anon anonymous nil none null n/a na undefined unknown <nil> 0 -1 true false [] {}"
-DISALLOWED_IDS = frozenset({"00000000-0000-0000-0000-000000000000", *_PLACEHOLDERS.split()})
-"""What neither distinct_id nor $insert_id may be: values that betray a mistake in the sender."""
 
 _INSERT_ID_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-"
 _HUGE = 2**1024

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from importer.limits import DISALLOWED_IDS
 from importer.mixpanel import rules
 
 NOW = 1_750_000_000.0
@@ -104,11 +105,11 @@ WRONG = {
     "1,000,000 bytes": (event(text="x" * 1_000_000), "", "must be smaller than 1000000 bytes"),
     **{
         f"{disallowed} for distinct_id": (event(distinct_id=disallowed), "properties.distinct_id", "is not allowed")
-        for disallowed in sorted(rules.DISALLOWED_IDS)
+        for disallowed in sorted(DISALLOWED_IDS)
     },
     **{
         f"{disallowed} for $insert_id": (event(**{"$insert_id": disallowed}), "properties.$insert_id", "is not allowed")
-        for disallowed in sorted(rules.DISALLOWED_IDS)
+        for disallowed in sorted(DISALLOWED_IDS)
         if disallowed.replace("-", "").isalnum()
     },
 }

@@ -1,0 +1,77 @@
+"""An event's properties: what must not get among them, what Mixpanel's limits are, and how to flatten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from importer.errors import InvalidRecord
+from importer.limits import MAX_DEPTH, MAX_PROPERTIES
+
+RESERVED = frozenset(
+    (
+        *("$ignore", "bucket", "$bucket", "token", "ip", "time", "$time", "alias", "$event_name"),
+        *("distinct_id", "$distinct_id", "$distinct_ids", "$device_id", "$user_id", "$identified_id", "$anon_id"),
+        *("$insert_id", "mp_processing_time_ms", "$mp_api_endpoint"),
+    )
+)
+"""What a vendor's own property of that name would do to Mixpanel is never what was meant: drop the event (`$ignore`),
+break reports (`bucket`), change whose or when it is. A mapping sets them itself, from what means them.
+https://docs.mixpanel.com/docs/data-structure/property-reference/reserved-properties"""
+
+_PLAIN = frozenset((str, bool, float, type(None)))
+_HUGE = 2**1024
+"""No double holds this, and Mixpanel's decoder takes no larger number."""
+
+
+def kept(found: dict[str, Any], leave_out: frozenset[str] = RESERVED) -> dict[str, Any]:
+    """The properties that have a value, without those that must not pass."""
+    return {name: value for name, value in found.items() if value is not None and name not in leave_out}
+
+
+def flatten(found: dict[str, Any], prefix: str = "", separator: str = ".") -> dict[str, Any]:
+    """Objects within objects as one: `{"a": {"b": 1}}` becomes `{"a.b": 1}`. Lists stay as they are."""
+    flat: dict[str, Any] = {}
+    todo = [(prefix, found)]
+    while todo:
+        path, inner = todo.pop()
+        for name, value in inner.items():
+            if value.__class__ is dict:
+                todo.append((f"{path}{name}{separator}", value))
+            else:
+                flat[path + name] = value
+    return flat
+
+
+def beyond_limits(properties: dict[str, Any]) -> InvalidRecord | None:
+    """The reason why Mixpanel would reject these properties for their number, depth or size; None if it would not.
+
+    https://developer.mixpanel.com/reference/import-events: fewer than 255 properties, keys and elements, objects at
+    most 3 deep within a property.
+    """
+    if len(properties) >= MAX_PROPERTIES:
+        return InvalidRecord(f"has {len(properties)} properties: Mixpanel takes fewer than {MAX_PROPERTIES}")
+    if _PLAIN.issuperset(map(type, properties.values())):
+        return None
+    for name, value in properties.items():
+        if value.__class__ not in _PLAIN and (problem := _problem(value, 0)):
+            return InvalidRecord(f"has a property that Mixpanel would reject: {name} {problem}", f"properties.{name}")
+    return None
+
+
+def _problem(value: Any, depth: int) -> str | None:
+    kind = value.__class__
+    if kind is int:
+        return None if -_HUGE < value < _HUGE else "holds a number that is too large"
+    if kind is dict:
+        depth += 1
+        if depth > MAX_DEPTH:
+            return f"holds objects more than {MAX_DEPTH} deep"
+        value = value.values()
+    elif kind is not list:
+        return None
+    if len(value) >= MAX_PROPERTIES:
+        return f"holds {len(value)} keys or elements, and fewer than {MAX_PROPERTIES} are taken"
+    for inner in value:
+        if inner.__class__ not in _PLAIN and (problem := _problem(inner, depth)):
+            return problem
+    return None
