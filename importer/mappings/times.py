@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 MIN_TIME = 31_536_000_000
 """1971-01-01, in milliseconds: https://developer.mixpanel.com/reference/import-events#propertiestime"""
@@ -46,7 +47,7 @@ def from_iso(value: object, zone: tzinfo = UTC) -> int | None:
     return found if found >= MIN_TIME else None
 
 
-def from_epoch(value: object, unit: str) -> int | None:
+def from_epoch(value: Any, unit: str) -> int | None:
     """Milliseconds of a number (or a number in a text) of seconds (`s`), `ms`, microseconds (`us`) or `ns`."""
     kind = value.__class__
     if kind is str and value.isdecimal() and value.isascii() and len(value) < 20:
