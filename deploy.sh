@@ -151,7 +151,7 @@ check_project() {
   ACCOUNT=$(ask you@example.com auth list --filter=status:ACTIVE --format='value(account)')
   [[ $ACCOUNT ]] || die "nobody is logged in: run 'gcloud auth login', then this again"
   NUMBER=$(ask PROJECT_NUMBER projects describe "$PROJECT_ID" --format='value(projectNumber)')
-  billed=$(perhaps True billing projects describe "$PROJECT_ID" --format='value(billingEnabled)')
+  billed=$(run_optional True billing projects describe "$PROJECT_ID" --format='value(billingEnabled)')
   [[ $billed != False ]] || die "project $PROJECT_ID has no billing account:" \
     "'gcloud billing accounts list' shows yours, 'gcloud billing projects link $PROJECT_ID --billing-account=…' links one"
   check_permissions
@@ -198,12 +198,12 @@ enable_apis() {
 check_sources() {
   heading "What is to be imported"
   if wants gcs; then
-    BUCKET_LOCATION=$(there storage buckets describe "gs://$SOURCE_BUCKET" --format='value(location)') ||
+    BUCKET_LOCATION=$(existing storage buckets describe "gs://$SOURCE_BUCKET" --format='value(location)') ||
       stop "there is no bucket gs://$SOURCE_BUCKET: 'gcloud storage buckets create gs://$SOURCE_BUCKET --location=$REGION' makes one"
     BUCKET_LOCATION=$(tr '[:upper:]' '[:lower:]' <<<"${BUCKET_LOCATION:-$REGION}")
   fi
   if wants pubsub; then
-    there pubsub topics describe "$SOURCE_TOPIC" >/dev/null ||
+    existing pubsub topics describe "$SOURCE_TOPIC" >/dev/null ||
       stop "there is no topic $SOURCE_TOPIC: 'gcloud pubsub topics create $SOURCE_TOPIC' makes one"
   fi
 }
@@ -223,7 +223,7 @@ make_service_agents() {
 keep_secret() {
   heading "The Mixpanel secret: kept in Secret Manager, read by the functions alone"
   local secret
-  there secrets describe "$SECRET" >/dev/null ||
+  existing secrets describe "$SECRET" >/dev/null ||
     run secrets create "$SECRET" --replication-policy=user-managed --locations="$REGION"
   SECRET_VERSION=$(newest_secret)
   if [[ ! $SECRET_VERSION || $NEW_SECRET ]]; then
@@ -255,7 +255,7 @@ read_secret() {
 make_state_bucket() {
   heading "A bucket for rejects (kept a year) and checkpoints (a month), closed to the public"
   local settings=(--uniform-bucket-level-access --public-access-prevention --lifecycle-file=monitoring/lifecycle.json)
-  if there storage buckets describe "gs://$STATE_BUCKET" >/dev/null; then
+  if existing storage buckets describe "gs://$STATE_BUCKET" >/dev/null; then
     run storage buckets update "gs://$STATE_BUCKET" "${settings[@]}"
   else
     run storage buckets create "gs://$STATE_BUCKET" --location="$REGION" "${settings[@]}"
@@ -306,7 +306,7 @@ deploy_files() {
     functions describe "$FILES" --gen2 --region="$REGION" --format='value(eventTrigger.trigger)')
   subscription=$(ask "projects/$PROJECT_ID/subscriptions/eventarc-$BUCKET_LOCATION-$FILES-123456-sub-789" \
     eventarc triggers describe "$trigger" --format='value(transport.pubsub.subscription)')
-  let_pubsub_bury "${subscription##*/}" "$FILES_DEAD_LETTERS"
+  grant_dead_letter_publisher "${subscription##*/}" "$FILES_DEAD_LETTERS"
   run pubsub subscriptions update "${subscription##*/}" --ack-deadline="$FILES_ACK_DEADLINE" \
     --dead-letter-topic="$FILES_DEAD_LETTERS" "${REDELIVERY[@]}"
 }
@@ -337,12 +337,12 @@ deploy_messages() {
   push=(
     --push-endpoint="$url" --push-auth-service-account="$(email "$MESSAGES_PUSH")" --push-auth-token-audience="$url"
     --ack-deadline="$MESSAGES_ACK_DEADLINE" --dead-letter-topic="$MESSAGES_DEAD_LETTERS" "${REDELIVERY[@]}")
-  if there pubsub subscriptions describe "$MESSAGES" >/dev/null; then
+  if existing pubsub subscriptions describe "$MESSAGES" >/dev/null; then
     run pubsub subscriptions update "$MESSAGES" "${push[@]}"
   else
     run pubsub subscriptions create "$MESSAGES" --topic="$SOURCE_TOPIC" "${push[@]}"
   fi
-  let_pubsub_bury "$MESSAGES" "$MESSAGES_DEAD_LETTERS"
+  grant_dead_letter_publisher "$MESSAGES" "$MESSAGES_DEAD_LETTERS"
 }
 
 # What is in monitoring/ carries a stamp of its own text: only what differs from it is written, so that what someone
@@ -352,7 +352,7 @@ deploy_monitoring() {
   heading "Eyes: what the log counts"
   for file in monitoring/metrics/*.json; do
     metric=${METRIC}_$(basename "$file" .json)
-    if ! found=$(there logging metrics describe "$metric" --format='value(description)'); then
+    if ! found=$(existing logging metrics describe "$metric" --format='value(description)'); then
       feed "$file" "$(render "$file")" logging metrics create "$metric" --config-from-file=-
     elif [[ $found != *"$(stamp_of "$file")"* ]]; then
       feed "$file" "$(render "$file")" logging metrics update "$metric" --config-from-file=-
@@ -361,7 +361,7 @@ deploy_monitoring() {
 
   heading "Eyes: a dashboard"
   file=monitoring/dashboard.json
-  if ! found=$(there monitoring dashboards describe "$NAME" --format='value(etag,labels.stamp)'); then
+  if ! found=$(existing monitoring dashboards describe "$NAME" --format='value(etag,labels.stamp)'); then
     feed "$file" "$(render "$file")" monitoring dashboards create --config-from-file=-
   elif [[ $found != *"$(stamp_of "$file")"* ]]; then
     feed "$file" "$(render "$file" "${found%%$'\t'*}")" monitoring dashboards update "$NAME" --config-from-file=-
@@ -447,7 +447,7 @@ destroy_monitoring() {
 
 destroy_messages() {
   heading "pubsub_import"
-  if there pubsub subscriptions describe "$MESSAGES" >/dev/null || dry; then
+  if existing pubsub subscriptions describe "$MESSAGES" >/dev/null || dry; then
     run pubsub snapshots create "$MESSAGES-$(date -u +%Y%m%d-%H%M%S)" --subscription="$MESSAGES"
     undo pubsub subscriptions delete "$MESSAGES"
   fi
@@ -480,7 +480,7 @@ confirm() {
 # ── Steps that several of the above take ─────────────────────────────────────────────────────────────────────────
 
 make_account() {
-  there iam service-accounts describe "$(email "$1")" >/dev/null ||
+  existing iam service-accounts describe "$(email "$1")" >/dev/null ||
     run iam service-accounts create "$1" --display-name="$2"
 }
 
@@ -532,8 +532,8 @@ may_call() {
 make_dead_letters() {
   local keep=(
     --ack-deadline="$MESSAGES_ACK_DEADLINE" --message-retention-duration="$DEAD_LETTER_RETENTION" --expiration-period=never)
-  there pubsub topics describe "$1" >/dev/null || run pubsub topics create "$1"
-  if there pubsub subscriptions describe "$1" >/dev/null; then
+  existing pubsub topics describe "$1" >/dev/null || run pubsub topics create "$1"
+  if existing pubsub subscriptions describe "$1" >/dev/null; then
     run pubsub subscriptions update "$1" "${keep[@]}"
   else
     run pubsub subscriptions create "$1" --topic="$1" "${keep[@]}"
@@ -541,7 +541,7 @@ make_dead_letters() {
 }
 
 # Pub/Sub moves a dead letter by itself: it must be allowed to publish it here and to acknowledge it there.
-let_pubsub_bury() {
+grant_dead_letter_publisher() {
   run pubsub topics add-iam-policy-binding "$2" --member="serviceAccount:$PUBSUB_AGENT" --role=roles/pubsub.publisher
   run pubsub subscriptions add-iam-policy-binding "$1" --member="serviceAccount:$PUBSUB_AGENT" --role=roles/pubsub.subscriber
 }
@@ -557,11 +557,11 @@ deploy_function() {
     --no-allow-unauthenticated "$@" --set-secrets="$SECRET_VARIABLE=$SECRET:$SECRET_VERSION"
   stamp=$(stamp_of_upload "$@")
   look=(functions describe "$name" --gen2 --region="$REGION" --format='value(state,labels.stamp)')
-  found=$(there "${look[@]}" || true)
+  found=$(existing "${look[@]}" || true)
   while [[ $found == DEPLOYING* ]]; do
     note "$name is being deployed; waiting for that"
     sleep 10
-    found=$(there "${look[@]}" || true)
+    found=$(existing "${look[@]}" || true)
   done
   if [[ $found == ACTIVE$'\t'$stamp ]]; then
     note "$name runs this source with these settings already."
@@ -648,7 +648,7 @@ member() { case $1 in *.gserviceaccount.com) echo "serviceAccount:$1" ;; *) echo
 cloud() { gcloud "$@" --project="$PROJECT_ID"; }
 
 # Looks: prints what the command prints; false if there is no such thing. Any other trouble ends everything.
-there() {
+existing() {
   if dry; then
     show ' ||' "$@"
     return 1
@@ -672,7 +672,7 @@ ask() {
 }
 
 # Asks what not everybody may know: a refusal is no answer.
-perhaps() {
+run_optional() {
   if dry; then ask "$@"; else cloud "${@:2}" 2>/dev/null </dev/null || true; fi
 }
 

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import requests
 
+from sandbox.bucket.faults import KINDS
+
 
 @dataclass(frozen=True, slots=True)
 class Standin:
@@ -26,7 +28,7 @@ class Standin:
         return {name: int(count) for name, _, count in (line.rpartition("\t") for line in lines)}
 
     def faults(self, **rules: Any) -> None:
-        """Makes it fail by `rules`, which replace those before."""
+        """Turns the switches named; the others stay. See `sandbox.mixpanel.faults.Switches`."""
         _post(f"{self.url}/sandbox/faults", rules)
 
     def preview_by(self, transform: str | None) -> None:
@@ -78,8 +80,12 @@ class Bucket:
         _post(f"{self.url}/sandbox/function", {"url": function_url})
 
     def faults(self, **rules: Any) -> None:
-        """Makes it fail by `rules`, which replace those before; none end all trouble."""
+        """Turns the switches named; the others stay. See `sandbox.bucket.faults.Switches`."""
         _post(f"{self.url}/sandbox/faults", rules)
+
+    def end_trouble(self) -> None:
+        """Nothing befalls a request from now on."""
+        self.faults(**dict.fromkeys(KINDS, 0.0))
 
     def read(self) -> dict[str, int]:
         """How many bytes of each object's content were read since it was emptied, those read again included."""

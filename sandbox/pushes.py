@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
 import contextlib
-import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -17,6 +15,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from sandbox.events import Events, Shape
+from sandbox.topic import server as topic
 
 
 @dataclass(slots=True)
@@ -45,14 +44,7 @@ class Answers:
 
 def wrapped(data: bytes, message_id: str = "1", subscription: str = "projects/p/subscriptions/s") -> bytes:
     """The body of a push that carries `data` as Pub/Sub wraps it."""
-    message = {
-        "data": base64.b64encode(data).decode(),
-        "messageId": message_id,
-        "message_id": message_id,
-        "publishTime": "2026-01-02T03:04:05.678Z",
-        "attributes": {},
-    }
-    return json.dumps({"message": message, "subscription": subscription}).encode()
+    return topic.wrapped(data, {}, message_id, subscription, "2026-01-02T03:04:05.678Z")
 
 
 def bodies(count: int, shape: Shape = "dense", seed: int = 1) -> list[bytes]:

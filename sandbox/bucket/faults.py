@@ -10,10 +10,9 @@ import threading
 from collections import Counter
 from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct
 
-from sandbox.mixpanel.faults import Seconds, Share, SwitchError
+from sandbox.switches import Seconds, Share, shares, switch_name, turned
 
 Request = Literal["download", "upload", "metadata"]
 """What a request wants: an object's content, to write one, or to look at or delete one."""
@@ -41,7 +40,7 @@ _BEFALLS: dict[Kind, frozenset[Request]] = {
 }
 
 
-class Switches(Struct, frozen=True, forbid_unknown_fields=True, rename=lambda name: name.removeprefix("answer_")):
+class Switches(Struct, frozen=True, forbid_unknown_fields=True, rename=switch_name):
     """All that can be made to go wrong. Each kind's own switch is the share of requests that suffer it, from 0 to 1.
 
     Attributes:
@@ -75,15 +74,12 @@ class StorageFaults:
         self._read: Counter[str] = Counter()
 
     def change(self, asked: dict[str, Any]) -> None:
-        """Turns the switches to `asked`; those not named go back to where they were at the start.
+        """Turns the switches named in `asked`, and leaves the others. The choice of requests starts anew.
 
         Raises:
             SwitchError: one of them does not exist or has no such position; nothing is changed.
         """
-        try:
-            self._use(msgspec.convert(asked, Switches))
-        except msgspec.ValidationError as error:
-            raise SwitchError(f"{error}.") from None
+        self._use(turned(self.switches, asked, KINDS))
 
     def next(self, request: Request, name: str) -> Kind | None:
         """What befalls the next request about the object `name`."""
@@ -113,6 +109,4 @@ class StorageFaults:
         with self._lock:
             self.switches = switches
             self._random = random.Random(switches.seed)
-            self._shares: dict[Kind, float] = {
-                kind: getattr(switches, f"answer_{kind}" if kind.isdigit() else kind) for kind in KINDS
-            }
+            self._shares = shares(switches, KINDS)

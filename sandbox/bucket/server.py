@@ -39,7 +39,7 @@ from gcp_storage_emulator.storage import Storage
 
 from sandbox.bucket.eventarc import Trigger
 from sandbox.bucket.faults import Kind, StorageFaults
-from sandbox.mixpanel.faults import SwitchError
+from sandbox.switches import SwitchError
 
 Resource = dict[str, Any]
 """An object as the storage API shows it: https://cloud.google.com/storage/docs/json_api/v1/objects#resource"""

@@ -32,16 +32,16 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from sandbox.mixpanel import feed
-from sandbox.mixpanel.faults import SwitchError
-from sandbox.mixpanel.preview import MOST_BYTES, PreviewError, preview
+from sandbox.mixpanel.preview import MAX_BYTES, PreviewError, preview
 from sandbox.mixpanel.state import Sandbox
 from sandbox.mixpanel.store import Store
+from sandbox.switches import SwitchError
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 MOST = 10_000
 """Rows that one request may ask for."""
-MOST_UPLOADED = 200_000_000
+MAX_UPLOADED = 200_000_000
 """Bytes of a file uploaded through the page."""
 
 
@@ -113,8 +113,8 @@ class _Api:
             return _error(409, "There is no bucket here: start with --bucket-url.")
         if not name:
             return _error(400, "The file needs a name.")
-        if (content := await _body(request, MOST_UPLOADED)) is None:
-            return _error(413, f"The page uploads at most {MOST_UPLOADED:,} bytes; use curl or gcloud storage cp.")
+        if (content := await _body(request, MAX_UPLOADED)) is None:
+            return _error(413, f"The page uploads at most {MAX_UPLOADED:,} bytes; use curl or gcloud storage cp.")
         try:
             generation = await run_in_threadpool(bucket.put, name, content)
         except requests.RequestException as error:
@@ -122,8 +122,8 @@ class _Api:
         return _json({"name": f"gs://{bucket.name}/{name}", "generation": generation})
 
     async def preview(self, request: Request) -> Response:
-        if (content := await _body(request, MOST_BYTES)) is None:
-            return _error(413, f"A preview takes at most {MOST_BYTES:,} bytes.")
+        if (content := await _body(request, MAX_BYTES)) is None:
+            return _error(413, f"A preview takes at most {MAX_BYTES:,} bytes.")
         try:
             text = msgspec.json.decode(content, type=dict[str, str])["text"]
             return _json(await preview(text.encode(), self._sandbox.transform))

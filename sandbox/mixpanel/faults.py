@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-Share = Annotated[float, Meta(ge=0, le=1)]
-Seconds = Annotated[float, Meta(ge=0)]
+from sandbox.switches import Seconds, Share, shares, switch_name, turned
+
 Count = Annotated[int, Meta(ge=0)]
 Kind = Literal[
     "429",
@@ -50,7 +50,7 @@ class FailFirst(Struct, frozen=True, forbid_unknown_fields=True):
     requests: Count
 
 
-class Switches(Struct, frozen=True, forbid_unknown_fields=True, rename=lambda name: name.removeprefix("answer_")):
+class Switches(Struct, frozen=True, forbid_unknown_fields=True, rename=switch_name):
     """All that can be made to go wrong. Each kind's own switch is the share of requests that suffer it, from 0 to 1.
 
     Attributes:
@@ -102,10 +102,6 @@ class Switches(Struct, frozen=True, forbid_unknown_fields=True, rename=lambda na
     insert_id_spelling: Literal["$insert_id", "insert_id"] = "$insert_id"
 
 
-class SwitchError(ValueError):
-    """The switches asked for make no sense; the text is one sentence that says why."""
-
-
 class Faults:
     """Decides what befalls each request."""
 
@@ -123,14 +119,7 @@ class Faults:
         Raises:
             SwitchError: one of them does not exist or has no such position; nothing is changed.
         """
-        current = {field.encode_name: getattr(self.switches, field.name) for field in msgspec.structs.fields(Switches)}
-        try:
-            wanted = msgspec.convert({**current, **asked}, Switches, from_attributes=True)
-        except msgspec.ValidationError as error:
-            raise SwitchError(f"{error}.") from None
-        if sum(_shares(wanted)) > 1 + 1e-9:
-            raise SwitchError("The shares of requests that fail come to more than 1.")
-        self._use(wanted)
+        self._use(turned(self.switches, asked, KINDS))
 
     def shown(self) -> dict[str, Any]:
         """The switches as they stand, by name; of the credentials only that there are some."""
@@ -148,7 +137,7 @@ class Faults:
         draw = self._random.random()
         if self._requests <= self.switches.after:
             return None
-        for kind, share in zip(KINDS, self._shares, strict=True):
+        for kind, share in self._shares.items():
             if draw < share:
                 return int(kind) if kind.isdigit() else kind
             draw -= share
@@ -178,12 +167,8 @@ class Faults:
 
     def _use(self, switches: Switches) -> None:
         self.switches = switches
-        self._shares = _shares(switches)
+        self._shares = shares(switches, KINDS)
         self._random = random.Random(switches.seed)
         self._requests = 0
         self._window: deque[tuple[float, int, int]] = deque()
         self._window_events = self._window_bytes = 0
-
-
-def _shares(switches: Switches) -> list[float]:
-    return [getattr(switches, f"answer_{kind}" if kind.isdigit() else kind) for kind in KINDS]

@@ -26,13 +26,13 @@ TICK = 0.4
 """Seconds between two messages."""
 SILENCE = 10.0
 """Seconds after which a message is sent even if there is nothing to say, so that a connection that died is noticed."""
-MOST_ROWS = 20
+MAX_ROWS = 20
 """Rows of each kind in one message."""
-MOST_EXAMINED = 2_000
+MAX_EXAMINED = 2_000
 """Events that are looked at for one message."""
 FIRST_ROWS = 100
 """Rows of each kind in the first message."""
-MOST_TEXT = 32_000
+MAX_TEXT = 32_000
 """Characters of one event that are shown."""
 
 T = TypeVar("T")
@@ -130,7 +130,7 @@ class Feed:
         begins = not self._began or not all(known)
         if begins:
             self._forget()
-        most = FIRST_ROWS if begins else MOST_ROWS
+        most = FIRST_ROWS if begins else MAX_ROWS
         rows: dict[str, Any] = {
             "events": self._newest(most) if begins else self._sample(),
             "requests": self._new_requests(most),
@@ -162,10 +162,10 @@ class Feed:
 
     def _sample(self) -> list[Shown]:
         """Some of the events that are new, evenly spread over the newest of them."""
-        batches = _last(self._store.batches, self._store.batches_taken - self._batches, MOST_EXAMINED)
+        batches = _last(self._store.batches, self._store.batches_taken - self._batches, MAX_EXAMINED)
         new = ((batch, line) for batch in batches for line in reversed(batch.lines))
-        found = [pair for pair in islice(new, MOST_EXAMINED) if self._wanted.includes(*pair)]
-        step = -(-len(found) // MOST_ROWS) or 1
+        found = [pair for pair in islice(new, MAX_EXAMINED) if self._wanted.includes(*pair)]
+        step = -(-len(found) // MAX_ROWS) or 1
         return [_shown(*pair) for pair in found[::step]]
 
     def _new_requests(self, most: int) -> list[Request]:
@@ -218,7 +218,7 @@ def _last(rows: Sequence[T], new: int, most: int) -> list[T]:
 
 def _shown(batch: Batch, line: bytes) -> Shown:
     event = _decode(line)
-    whole = len(line) <= MOST_TEXT
+    whole = len(line) <= MAX_TEXT
     return Shown(
         at=batch.at,
         request=batch.request,
@@ -227,7 +227,7 @@ def _shown(batch: Batch, line: bytes) -> Shown:
         user=event.properties.distinct_id,
         time=event.properties.time,
         insert_id=event.properties.insert_id,
-        text=(msgspec.json.format(line, indent=2) if whole else line[:MOST_TEXT]).decode(errors="replace"),
+        text=(msgspec.json.format(line, indent=2) if whole else line[:MAX_TEXT]).decode(errors="replace"),
         bytes=len(line),
     )
 

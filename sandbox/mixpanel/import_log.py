@@ -15,8 +15,8 @@ from msgspec import Meta, Struct
 
 from sandbox.mixpanel.store import RECENT_REJECTS, REJECT_TEXT
 
-MOST_SOURCES = 500
-MOST_RUNS = 20
+MAX_SOURCES = 500
+MAX_RUNS = 20
 """Reports that are kept of one source."""
 
 _Count = Annotated[int, Meta(ge=0)]
@@ -128,7 +128,7 @@ class Reports:
         else:
             run = msgspec.convert({**line, "at": now}, Run)
             source = self._source(name)
-            source.runs = [run, *source.runs[: MOST_RUNS - 1]]
+            source.runs = [run, *source.runs[: MAX_RUNS - 1]]
             source.count += 1
             source.pending = 0
             self._reported += run.rejected
@@ -139,7 +139,7 @@ class Reports:
         self._sources.move_to_end(name)
         self.changes += 1
         source.changed = self.changes
-        if len(self._sources) > MOST_SOURCES:
+        if len(self._sources) > MAX_SOURCES:
             _, forgotten = self._sources.popitem(last=False)
             self._reported += forgotten.pending
         return source

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from sandbox.processes import ROOT
 
-MOST_BYTES = 5_000_000
+MAX_BYTES = 5_000_000
 PATIENCE = 10.0
 """Seconds after which a preview is given up."""
 

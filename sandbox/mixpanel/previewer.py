@@ -22,7 +22,7 @@ from importer.mixpanel.event import prepare
 from importer.records import Transform, is_blank
 from sandbox.mixpanel.preview import Preview, Previewed
 
-MOST_RECORDS = 100
+MAX_RECORDS = 100
 
 _MAX_TEXT = 20_000
 
@@ -32,7 +32,7 @@ def make(text: bytes, transform: Transform | None) -> Preview:
     previewed: list[Previewed] = []
     try:
         found = ((line, record) for line, _, record in Content([text]).records() if not is_blank(record))
-        for line, record in islice(found, MOST_RECORDS):
+        for line, record in islice(found, MAX_RECORDS):
             previewed.append(_one(line, record, transform))
         more = next(found, None) is not None
     except Unreadable as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox.clients import Bucket
 from sandbox.mixpanel.faults import Faults
-from sandbox.mixpanel.import_log import MOST_SOURCES, Reports
+from sandbox.mixpanel.import_log import MAX_SOURCES, Reports
 from sandbox.mixpanel.store import HISTORY, LIMITS, Store
 
 
@@ -54,7 +54,7 @@ class Sandbox:
     def setting(self) -> dict[str, Any]:
         """What it keeps and works with; hardly ever does it change while it runs."""
         return {
-            "limits": {**LIMITS, "sources": MOST_SOURCES},
+            "limits": {**LIMITS, "sources": MAX_SOURCES},
             "history": HISTORY,
             "bucket": self.bucket.name if self.bucket else None,
             "transform": self.transform,

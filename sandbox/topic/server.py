@@ -34,7 +34,7 @@ PROJECT = "sandbox"
 NAME = "events"
 TOPIC = f"projects/{PROJECT}/topics/{NAME}"
 SUBSCRIPTION = f"projects/{PROJECT}/subscriptions/{NAME}"
-MOST_BYTES = 10_000_000
+MAX_MESSAGE_BYTES = 10_000_000
 """Bytes of a message, at most: https://cloud.google.com/pubsub/quotas#resource_limits"""
 
 _TIMEOUT = 60.0
@@ -92,8 +92,8 @@ class Topic:
     def _take(self, messages: list[_Message]) -> JSONResponse:
         if not messages or any(not (message.data or message.attributes) for message in messages):
             return _refused("A message needs data or an attribute.")
-        if any(len(message.data) > MOST_BYTES for message in messages):
-            return _refused(f"A message has at most {MOST_BYTES} bytes; publish each event as one of its own.")
+        if any(len(message.data) > MAX_MESSAGE_BYTES for message in messages):
+            return _refused(f"A message has at most {MAX_MESSAGE_BYTES} bytes; publish each event as one of its own.")
         identifiers = [str(next(self._ids)) for _ in messages]
         for identifier, message in zip(identifiers, messages, strict=True):
             body = wrapped(message.data, message.attributes, identifier)
@@ -101,9 +101,18 @@ class Topic:
         return JSONResponse({"messageIds": identifiers})
 
 
-def wrapped(data: bytes, attributes: Mapping[str, str], identifier: str) -> bytes:
-    """The body of the push that brings a message: https://cloud.google.com/pubsub/docs/push#receive_push"""
-    published = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def wrapped(
+    data: bytes,
+    attributes: Mapping[str, str],
+    identifier: str,
+    subscription: str = SUBSCRIPTION,
+    published: str | None = None,
+) -> bytes:
+    """The body of the push that brings a message: https://cloud.google.com/pubsub/docs/push#receive_push
+
+    `published` is its time (RFC 3339, UTC); now, if it is not given.
+    """
+    published = published or datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     message: dict[str, Any] = {
         "data": base64.b64encode(data).decode(),
         "messageId": identifier,
@@ -113,7 +122,7 @@ def wrapped(data: bytes, attributes: Mapping[str, str], identifier: str) -> byte
     }
     if attributes:
         message["attributes"] = dict(attributes)
-    return json.dumps({"message": message, "subscription": SUBSCRIPTION}).encode()
+    return json.dumps({"message": message, "subscription": subscription}).encode()
 
 
 def _refused(text: str) -> JSONResponse:

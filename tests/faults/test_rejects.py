@@ -220,7 +220,6 @@ def test_replay_stops_and_removes_nothing_while_mixpanel_does_not_take_it(
     assert stopped.returncode == 2
     assert "The replay stopped: Mixpanel could not take the events in time" in stopped.stderr
     assert file.exists()
-    standin.faults()
     standin.reset()
     assert replay(str(file), standin, bucket, tmp_path, "--remove").returncode == 0
     assert not file.exists()

@@ -41,7 +41,7 @@ def test_a_file_arrives_whole(
     bucket.faults(seed=SEED, stall_seconds=0.7, **TROUBLE[name])
     bucket.send_events_to(gcs_import.url)
     deliveries = bucket.wait_until_delivered(timeout=120)
-    bucket.faults()
+    bucket.end_trouble()
     assert not missing(events, standin)
     lines = {reject.line for reject in kept_rejects(bucket)}
     bad = {number for number, _ in events.bad()}

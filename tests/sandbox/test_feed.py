@@ -9,8 +9,8 @@ import pytest
 
 from importer.mixpanel import rules
 from sandbox.mixpanel.dedupe import Known
-from sandbox.mixpanel.feed import FIRST_ROWS, MOST_ROWS, Feed, Wanted
-from sandbox.mixpanel.import_log import MOST_RUNS, MOST_SOURCES, Reports
+from sandbox.mixpanel.feed import FIRST_ROWS, MAX_ROWS, Feed, Wanted
+from sandbox.mixpanel.import_log import MAX_RUNS, MAX_SOURCES, Reports
 from sandbox.mixpanel.state import Sandbox
 from sandbox.mixpanel.store import RECENT_EVENTS, Batch, Request, Store
 
@@ -81,16 +81,16 @@ class TestReports:
 
     def test_a_source_keeps_its_last_runs_the_newest_first(self) -> None:
         reports = Reports()
-        reports.take(log(*(run("a", read=n) for n in range(MOST_RUNS + 5))))
+        reports.take(log(*(run("a", read=n) for n in range(MAX_RUNS + 5))))
         (source,) = reports.newest_sources()
-        assert [each.read for each in source.runs][:2] == [MOST_RUNS + 4, MOST_RUNS + 3]
-        assert (len(source.runs), source.count) == (MOST_RUNS, MOST_RUNS + 5)
+        assert [each.read for each in source.runs][:2] == [MAX_RUNS + 4, MAX_RUNS + 3]
+        assert (len(source.runs), source.count) == (MAX_RUNS, MAX_RUNS + 5)
 
     def test_sources_are_bounded_and_the_count_of_rejects_stays(self) -> None:
         reports = Reports()
-        reports.take(log(*(refusal(f"source {n}") for n in range(MOST_SOURCES + 50))))
-        assert len(reports.newest_sources()) == MOST_SOURCES
-        assert reports.rejected == MOST_SOURCES + 50
+        reports.take(log(*(refusal(f"source {n}") for n in range(MAX_SOURCES + 50))))
+        assert len(reports.newest_sources()) == MAX_SOURCES
+        assert reports.rejected == MAX_SOURCES + 50
 
     def test_only_what_changed_is_news(self) -> None:
         reports = Reports()
@@ -158,7 +158,7 @@ class TestFeed:
         for start in range(0, 20_000, 2000):
             bring(sandbox.store, *(event(n) for n in range(start, start + 2000)))
         news = feed.news()
-        assert len(news["events"]) == MOST_ROWS
+        assert len(news["events"]) == MAX_ROWS
         assert len(news["requests"]) == 10
         assert news["counts"]["imported"] == 20_000
         assert len(Feed(sandbox, Wanted()).news()["events"]) == FIRST_ROWS

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.mixpanel.faults import KINDS, Faults, SwitchError
+from sandbox.mixpanel.faults import KINDS, Faults
+from sandbox.switches import SwitchError
 
 
 def draws(count: int, **switches: Any) -> list[object]:

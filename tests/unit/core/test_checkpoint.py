@@ -226,7 +226,7 @@ def test_a_checkpoint_that_cannot_be_saved_leaves_the_one_before_and_a_line(
     checkpoints.save(checkpoint(1))
     bucket.faults(upload_503=1.0)
     checkpoints.save(checkpoint(2))
-    bucket.faults()
+    bucket.end_trouble()
     found = checkpoints.load()
     assert found
     assert found[0] == checkpoint(1)

@@ -115,7 +115,7 @@ def test_what_the_bucket_did_not_confirm_is_not_kept_and_kept_again_it_is_there(
     bucket.faults(upload_cut=1.0)
     with pytest.raises(RejectSinkError):
         make(SOURCE).store([reject(1)])
-    bucket.faults()
+    bucket.end_trouble()
     make(SOURCE).store([reject(1)])
     assert {one.line for one in kept_rejects(bucket)} == {1}
 
