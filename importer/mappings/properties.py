@@ -46,10 +46,11 @@ def beyond_limits(properties: dict[str, Any]) -> InvalidRecord | None:
     """The reason why Mixpanel would reject these properties for their number, depth or size; None if it would not.
 
     https://developer.mixpanel.com/reference/import-events: fewer than 255 properties, keys and elements, objects at
-    most 3 deep within a property.
+    most 3 deep within a property. What completion adds, an `ip` and an `$insert_id`, counts.
     """
-    if len(properties) >= MAX_PROPERTIES:
-        return InvalidRecord(f"has {len(properties)} properties: Mixpanel takes fewer than {MAX_PROPERTIES}")
+    count = len(properties) + ("ip" not in properties) + ("$insert_id" not in properties)
+    if count >= MAX_PROPERTIES:
+        return InvalidRecord(f"has {count} properties: Mixpanel takes fewer than {MAX_PROPERTIES}")
     if _PLAIN.issuperset(map(type, properties.values())):
         return None
     for name, value in properties.items():

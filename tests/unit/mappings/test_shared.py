@@ -205,9 +205,12 @@ def nested(depth: int) -> Any:
     return {"in": nested(depth - 1)} if depth else 1
 
 
+COMPLETE = {"ip": "203.0.113.7", "$insert_id": "i-1"}
 BEYOND: dict[str, tuple[dict[str, Any], bool]] = {
-    "254 properties": ({str(n): n for n in range(254)}, False),
-    "255 properties": ({str(n): n for n in range(255)}, True),
+    "254 properties": (COMPLETE | {str(n): n for n in range(252)}, False),
+    "255 properties": (COMPLETE | {str(n): n for n in range(253)}, True),
+    "252 properties, and two to be added": ({str(n): n for n in range(252)}, False),
+    "253 properties, and two to be added": ({str(n): n for n in range(253)}, True),
     "three deep": ({"a": nested(3)}, False),
     "four deep": ({"a": nested(4)}, True),
     "four deep in a list": ({"a": [nested(4)]}, True),
