@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from importer.core.report import Report
 
+_MAX_TEXT = 500
+
 
 class ImporterError(Exception):
     """The root of all errors that the importer raises on purpose."""
@@ -79,3 +81,12 @@ class FatalDeliveryError(DeliveryError):
 
 class RejectSinkError(ImporterError):
     """Rejects could not be stored, and the text says why. The work is to be handed back to its trigger."""
+
+
+def text_of(error: Exception) -> str:
+    """The text of an exception of code that is not ours, so that it can be logged and stored: it may be of any length,
+    hold half a character, or fail itself."""
+    try:
+        return str(error)[:_MAX_TEXT].encode(errors="replace").decode()
+    except Exception:
+        return "(its text cannot be had)"

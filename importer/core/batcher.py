@@ -20,10 +20,9 @@ from concurrent.futures import Future
 
 from importer.core.pipeline import Delivery, Pipeline
 from importer.core.rejects import Reject, rejected_event, rejected_record, rejected_rest
-from importer.core.report import Report
-from importer.errors import DeliveryError, InvalidRecord, Unreadable
+from importer.core.report import Report, Tally
+from importer.errors import DeliveryError, Unreadable
 from importer.mixpanel.batch import Batch
-from importer.mixpanel.event import prepare
 from importer.records import Record, is_blank
 
 _GROUPS = 4
@@ -47,14 +46,14 @@ _MAX_BLANK = 100_000
 class _Ticket:
     """One source's records on their way: settled when `unsettled` comes down to nothing."""
 
-    __slots__ = ("done", "dropped", "failed", "read", "rejects", "source", "unsettled")
+    __slots__ = ("done", "failed", "read", "rejects", "source", "tally", "unsettled")
 
     def __init__(self, source: str, done: asyncio.Future[None]) -> None:
         self.source = source
         self.done = done
         self.unsettled = 1  # held by `Batcher.deliver` until it has read all the records
         self.read = 0
-        self.dropped = 0
+        self.tally = Tally()
         self.rejects: list[Reject] = []
         self.failed: DeliveryError | None = None
 
@@ -144,7 +143,7 @@ class Batcher:
     async def _read(
         self, ticket: _Ticket, records: Iterable[Record], whole: bytes, hold: Callable[[int], None] | None
     ) -> None:
-        transform = self._pipeline.transform
+        pipeline = self._pipeline
         batch_was = None
         last, blank = (0, 0), 0
         clock = self._pipeline.clock
@@ -162,19 +161,16 @@ class Batcher:
                 last = line, offset
                 if hold:
                     hold(len(record))
-                try:
-                    events = prepare(record, transform)
-                except InvalidRecord as invalid:
+                prepared = pipeline.prepare(record)
+                for invalid in prepared.rejected:
                     if len(ticket.rejects) >= _MAX_REJECTS:
-                        raise Unreadable(f"more than {_MAX_REJECTS} records of it cannot be imported") from None
+                        raise Unreadable(f"more than {_MAX_REJECTS} records of it cannot be imported")
                     ticket.rejects.append(rejected_record(ticket.source, line, offset, record, invalid))
-                    events = ()
-                else:
-                    ticket.dropped += not events
-                ticket.read += len(events) or 1
+                ticket.tally.add(prepared.dropped, prepared.changed)
+                ticket.read += prepared.read
                 self.report.bytes += len(record)
-                place = (ticket, line, offset, record if transform else None)
-                for event in events:
+                place = (ticket, line, offset, record if pipeline.makes_events else None)
+                for event in prepared.events:
                     self._add(event, place)
                     if batch_was is not self._batch:
                         batch_was = self._batch
@@ -255,6 +251,6 @@ class Batcher:
         self.report.read += ticket.read
         if ticket.failed:
             return
-        self.report.dropped += ticket.dropped
+        self.report.add_tally(ticket.tally)
         for one in ticket.rejects:
             self.report.add_reject(one)

@@ -16,19 +16,18 @@ from typing import NoReturn
 
 from importer.core.checkpoint import Checkpoint, Checkpoints, Counts
 from importer.core.pipeline import Pipeline
+from importer.core.preparation import Prepared
 from importer.core.rejects import Reject, RejectLog, RejectSink, rejected_event, rejected_record, rejected_rest
-from importer.core.report import Report
+from importer.core.report import Report, Tally
 from importer.errors import (
     DeliveryError,
     HandedBack,
-    InvalidRecord,
     RejectSinkError,
     SourceCorrupted,
     SourceGone,
     Unreadable,
 )
 from importer.mixpanel.batch import Batch
-from importer.mixpanel.event import are_complete, prepare
 from importer.mixpanel.outcome import Outcome
 from importer.records import Block, Position, is_blank
 
@@ -59,7 +58,8 @@ class _Span:
     batch: Batch[_Place]
     rejects: list[Reject] = field(default_factory=list)
     rejected_bytes: int = 0
-    dropped: int = 0
+    tally: Tally = field(default_factory=Tally)
+    settled: int = 0  # records that are settled here
     is_full: bool = False  # with what is settled here
 
     @property
@@ -70,16 +70,17 @@ class _Span:
     def refuse(self, reject: Reject) -> None:
         self.rejects.append(reject)
         self.rejected_bytes += len(reject.event)
-        self._look_whether_full()
+        self._settle(1)
 
-    def drop(self) -> None:
-        self.dropped += 1
-        self._look_whether_full()
+    def drop(self, prepared: Prepared) -> None:
+        """Counts what was dropped and changed of a record."""
+        if prepared.dropped or prepared.changed:
+            self.tally.add(prepared.dropped, prepared.changed)
+            self._settle(len(prepared.dropped))
 
-    def _look_whether_full(self) -> None:
-        self.is_full = (
-            len(self.rejects) + self.dropped >= _MAX_SETTLED_HERE or self.rejected_bytes >= _MAX_REJECTED_BYTES
-        )
+    def _settle(self, count: int) -> None:
+        self.settled += count
+        self.is_full = self.settled >= _MAX_SETTLED_HERE or self.rejected_bytes >= _MAX_REJECTED_BYTES
 
 
 @dataclass(slots=True)
@@ -88,7 +89,7 @@ class _Settled:
 
     outcome: Outcome
     rejects: list[Reject]
-    dropped: int
+    tally: Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +200,9 @@ class _Run:
 
     def _read(self, blocks: Iterable[Block]) -> None:
         """Reads to the end, sending as batches fill. Most blocks need no change; a block that does goes by records."""
-        may_be_complete = self._pipeline.transform is None
         try:
             for block in blocks:
-                if may_be_complete and are_complete(block.records, are_lines=block.are_lines):
+                if self._pipeline.are_complete(block):
                     self._add_all(block)
                 else:
                     self._add_each(block)
@@ -227,7 +227,7 @@ class _Run:
 
     def _add_each(self, block: Block) -> None:
         """Puts what becomes of each record in batches, or among the rejects."""
-        transform, report = self._pipeline.transform, self._report
+        pipeline, report = self._pipeline, self._report
         for line, offset, record in block:
             if is_blank(record):
                 self._check_time()
@@ -236,22 +236,18 @@ class _Run:
             if self._span.is_full:
                 self._send((line, offset))
             report.bytes += len(record)
-            try:
-                events = prepare(record, transform)
-            except InvalidRecord as invalid:
-                report.read += 1
-                self._span.refuse(rejected_record(self._source, line, offset, record, invalid))
-                continue
-            report.read += len(events) or 1
-            place = (line, offset, record if transform else None)
-            if len(events) != 1 or not self._span.batch.add(events[0], place):
+            prepared = pipeline.prepare(record)
+            report.read += prepared.read
+            events, place = prepared.events, (line, offset, record if pipeline.makes_events else None)
+            if events and (len(events) != 1 or not self._span.batch.add(events[0], place)):
                 self._add_together(events, place)
+            for invalid in prepared.rejected:
+                self._span.refuse(rejected_record(self._source, line, offset, record, invalid))
+            self._span.drop(prepared)
 
     def _add_together(self, events: Sequence[bytes], place: _Place) -> None:
         """Puts what became of one record in the next batch: between two events of it, no checkpoint is true."""
         line, offset, _ = place
-        if not events:
-            self._span.drop()
         size = sum(map(len, events)) + len(events)
         if self._span.batch.events and not self._span.batch.has_room(len(events), size):
             self._send((line, offset))
@@ -292,7 +288,7 @@ class _Run:
             offset += sum(map(len, one.before)) + len(one.before)
             refused.append(rejected_event(self._source, line, offset, record, one.event, one.rejection))
         rejects = sorted(span.rejects + refused, key=lambda r: r.offset) if refused else span.rejects
-        return _Settled(delivery.outcome, rejects, span.dropped)
+        return _Settled(delivery.outcome, rejects, span.tally)
 
     def _commit_next(self) -> None:
         """Waits for the span that comes first in the source, and counts it."""
@@ -300,7 +296,7 @@ class _Run:
         self._in_flight_bytes -= size
         settled = future.result()
         self._report.add_outcome(settled.outcome)
-        self._report.dropped += settled.dropped
+        self._report.add_tally(settled.tally)
         for one in settled.rejects:
             self._report.add_reject(one)
             self._log.add(one)

@@ -1,4 +1,4 @@
-"""What every source's records go through, made once for a process: transform, client, sender, and their bounds."""
+"""What every source's records go through, made once for a process: preparation, client, executor, and their bounds."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from importer.core.executor import BoundedExecutor
+from importer.core.preparation import Prepared, Preparer
 from importer.mappings.loading import load
 from importer.mixpanel.batch import Batch, Place
 from importer.mixpanel.client import Client
+from importer.mixpanel.event import Completer
 from importer.mixpanel.outcome import Outcome, RejectedEvent
-from importer.records import Transform
+from importer.records import Block
 from importer.settings import Settings
 
 P = TypeVar("P")
@@ -49,8 +51,9 @@ class Pipeline:
     Attributes:
         settings: what it was made with.
         clock: seconds, monotonic.
-        transform: the user's mapping, if there is one.
-        sender: where deliveries run.
+        executor: where deliveries run.
+        makes_events: whether what is sent is made of a record, by a mapping or transform, so that a reject has to carry
+            the record beside its event.
 
     Raises:
         SettingsError: the settings name a transform that cannot be loaded.
@@ -59,9 +62,20 @@ class Pipeline:
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self.settings = settings
         self.clock = clock
-        self.transform: Transform | None = load(settings.transform) if settings.transform else None
+        self._completer = Completer(None)
+        self._preparer = Preparer(self._completer, None, load(settings.transform) if settings.transform else None)
+        self.makes_events = self._preparer.makes_events
         self.executor = BoundedExecutor(settings.concurrency, settings.buffer_bytes)
         self._client = Client(settings, clock)
+
+    def prepare(self, record: bytes) -> Prepared:
+        """Makes of one record the events to send: mapping, filters, transform, then check and completion. It raises
+        nothing for what a record holds."""
+        return self._preparer.prepare(record)
+
+    def are_complete(self, block: Block) -> bool:
+        """Whether all records of a block can be sent as they are: `prepare` would return each of them unchanged."""
+        return not self.makes_events and self._completer.are_complete(block.records, are_lines=block.are_lines)
 
     def new_batch(self) -> Batch[P]:
         """An empty batch, as large as the settings and Mixpanel allow."""

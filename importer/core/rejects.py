@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
+import msgspec
 from msgspec import Struct
 
 from importer import log
@@ -35,6 +36,8 @@ class Reject(Struct, frozen=True, kw_only=True, omit_defaults=True):
         event: the record as it came, before any transform; text, or base64 where it is not UTF-8.
         at: when it was refused (RFC 3339, UTC).
         encoding: "base64" where `event` is; left out where it is text.
+        whole: whether `event` is the whole of a source (a message) that could not be cut into records; left out where
+            it is one record.
     """
 
     source: str
@@ -46,6 +49,7 @@ class Reject(Struct, frozen=True, kw_only=True, omit_defaults=True):
     event: str
     at: str
     encoding: _Encoding = None
+    whole: bool = False
 
     def record(self) -> bytes:
         """The record as it came."""
@@ -66,9 +70,13 @@ def rejected_event(
 
 
 def rejected_rest(source: str, line: int, offset: int, rest: bytes, reason: str) -> Reject:
-    """The reject, as of now, of all that follows the record at `line` (0 for none), since it cannot be read."""
+    """The reject, as of now, of all that follows the record at `line` (0 for none), since it cannot be read.
+
+    `rest` is the whole source where that is held (a message); of an object it is empty.
+    """
     invalid = InvalidRecord(f"from here on: {reason}" if line else reason)
-    return rejected_record(source, line + 1, offset, rest, invalid)
+    reject = rejected_record(source, line + 1, offset, rest, invalid)
+    return msgspec.structs.replace(reject, whole=bool(rest))
 
 
 class RejectSink(Protocol):

@@ -19,9 +19,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct, field
 
-from importer.errors import InvalidRecord
+from importer.errors import InvalidRecord, text_of
 from importer.limits import MAX_EVENT_BYTES
-from importer.records import Transform
 
 
 class _Properties(Struct, gc=False):
@@ -63,7 +62,6 @@ _decode_parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _PROPERTIES_OPEN = re.compile(rb'"properties"\s*:\s*\{')
 _EMPTY_OBJECT = re.compile(rb"\s*\}")
 _BLANK = b" \t\r\n"
-_MAX_TOLD = 500
 
 
 _exhaust = deque[object](maxlen=0).extend
@@ -140,7 +138,7 @@ class Completer:
         except InvalidRecord:
             return None
 
-    def complete_made(self, made: Any, origin: bytes, nth: int) -> bytes:
+    def complete_made(self, made: dict[str, Any], origin: bytes, nth: int) -> bytes:
         """What a mapping or transform made of a record, as an event: checked and completed.
 
         Args:
@@ -171,39 +169,28 @@ class Completer:
         return event
 
 
-_without_ip = Completer(None)
-are_complete = _without_ip.are_complete
-
-
-def prepare(record: bytes, transform: Transform | None = None) -> Sequence[bytes]:
-    """Makes of one record the events to send, each as one line of JSON.
-
-    Args:
-        record: the record's bytes; white space around it does not count.
-        transform: the user's mapping, applied to the record before it is checked.
-
-    Returns:
-        The events: one, or as many as `transform` made of it (none when it dropped the record).
-
-    Raises:
-        InvalidRecord: the record, or what `transform` made of it, cannot be imported.
-    """
-    if transform is None:
-        return (_without_ip.complete(record),)
-    if len(record) >= MAX_EVENT_BYTES:
-        raise InvalidRecord("is too long: Mixpanel takes events under 1 MB")
-    try:
-        return _transformed(record, transform)
-    except RecursionError:
-        raise InvalidRecord("is nested too deeply") from None
-
-
 def insert_id(event: bytes) -> str | None:
-    """The `$insert_id` of an event that `prepare` returned, or of a record if it has one that can be read."""
+    """The `$insert_id` of an event that was completed, or of a record if it has one that can be read."""
     try:
         return _decode(event).properties.insert_id
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def read_object(record: bytes) -> dict[str, Any]:
+    """The record as an object with all that is in it, as a transform gets it.
+
+    Raises:
+        InvalidRecord: it is none.
+        RecursionError: it is nested too deeply.
+    """
+    try:
+        value = _decode_whole(record)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        value = _decode_whole(_canonical_json(_value(record)))
+    if not isinstance(value, dict):
+        raise InvalidRecord(f"is not a JSON object but {_kind(value)}")
+    return value
 
 
 def _one_line(event: bytes) -> bytes:
@@ -344,44 +331,11 @@ def _kind(value: object) -> str:
     return _KINDS[type(value)]
 
 
-def _transformed(record: bytes, transform: Transform) -> Sequence[bytes]:
-    value = _whole(record)
-    if not isinstance(value, dict):
-        raise InvalidRecord(f"is not a JSON object but {_kind(value)}")
-    try:
-        made = transform(value)
-    except Exception as error:
-        raise InvalidRecord(f"the transform raised {type(error).__name__}: {_told(error)}") from None
-    if isinstance(made, list):
-        return [_without_ip.complete_made(each, record, nth) for nth, each in enumerate(made)]
-    return () if made is None else (_without_ip.complete_made(made, record, 0),)
-
-
-def _told(error: Exception) -> str:
-    """The exception's text, which may be anything, so that it can be logged and kept."""
-    try:
-        return str(error)[:_MAX_TOLD].encode(errors="replace").decode()
-    except Exception:
-        return "(its text cannot be had)"
-
-
-def _whole(record: bytes) -> Any:
-    """The record with all that is in it, as a transform gets it."""
-    try:
-        return _decode_whole(record)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _decode_whole(_canonical_json(_value(record)))
-
-
-def _encode(made: Any) -> bytes:
-    if not isinstance(made, dict):
-        raise InvalidRecord(
-            f"the transform returned {type(made).__name__}: it may return a dict, a list of dicts, or None"
-        )
+def _encode(made: dict[str, Any]) -> bytes:
     try:
         event = _encode_json(made)
     except Exception as error:
-        raise InvalidRecord(f"the transform returned what is no JSON: {_told(error)}") from None
+        raise InvalidRecord(f"the transform returned what is no JSON: {text_of(error)}") from None
     if len(event) >= MAX_EVENT_BYTES:
         raise InvalidRecord("is too long after the transform: Mixpanel takes events under 1 MB")
     return event

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from importer.core.report import Counts
 from sandbox.mixpanel.store import RECENT_REJECTS, REJECT_TEXT
 
 MAX_SOURCES = 500
@@ -22,21 +23,13 @@ MAX_RUNS = 20
 _Count = Annotated[int, Meta(ge=0)]
 
 
-class Run(Struct, frozen=True):
+class Run(Counts, kw_only=True):
     """The report of one run over a source: what became of it, and how many records went which way."""
 
     outcome: str
     at: float = 0.0
     reason: str | None = None
     read: _Count = 0
-    imported: _Count = 0
-    rejected: _Count = 0
-    dropped: _Count = 0
-    requests: _Count = 0
-    retried: _Count = 0
-    bytes: _Count = 0
-    sent_bytes: _Count = 0
-    seconds: float = 0.0
 
 
 class Source(Struct):

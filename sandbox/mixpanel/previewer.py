@@ -14,11 +14,12 @@ from itertools import islice
 
 import msgspec
 
-from importer.errors import InvalidRecord, SettingsError, Unreadable
+from importer.core.preparation import Preparer
+from importer.errors import SettingsError, Unreadable
 from importer.formats.content import Content
 from importer.mappings.loading import load
 from importer.mixpanel import rules
-from importer.mixpanel.event import prepare
+from importer.mixpanel.event import Completer
 from importer.records import Transform, is_blank
 from sandbox.mixpanel.preview import Preview, Previewed
 
@@ -30,28 +31,28 @@ _MAX_TEXT = 20_000
 def make(text: bytes, transform: Transform | None) -> Preview:
     """Previews the first records in `text`."""
     previewed: list[Previewed] = []
+    preparer = Preparer(Completer(None), None, transform)
     try:
         found = ((line, record) for line, _, record in Content([text]).records() if not is_blank(record))
         for line, record in islice(found, MAX_RECORDS):
-            previewed.append(_one(line, record, transform))
+            previewed.append(_one(line, record, preparer))
         more = next(found, None) is not None
     except Unreadable as error:
         return Preview(previewed, unreadable=str(error))
     return Preview(previewed, more=more)
 
 
-def _one(line: int, record: bytes, transform: Transform | None) -> Previewed:
+def _one(line: int, record: bytes, preparer: Preparer) -> Previewed:
     text = _shown(record)
-    try:
-        events = prepare(record, transform)
-    except InvalidRecord as error:
-        return Previewed(line, text, reason=error.reason, field=error.field, by="importer")
-    for event in events:
+    prepared = preparer.prepare(record)
+    for invalid in prepared.rejected:
+        return Previewed(line, text, reason=invalid.reason, field=invalid.field, by="importer")
+    for event in prepared.events:
         refused = rules.examine(event, [event], time.time()).refused
         if refused:
             problem = refused[0].problem
-            return Previewed(line, text, _indented(events), problem.message, problem.field, by="Mixpanel")
-    return Previewed(line, text, _indented(events))
+            return Previewed(line, text, _indented(prepared.events), problem.message, problem.field, by="Mixpanel")
+    return Previewed(line, text, _indented(prepared.events))
 
 
 def _indented(events: Sequence[bytes]) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 
 from importer.errors import InvalidRecord
 from importer.limits import MAX_EVENT_BYTES
-from importer.mixpanel.event import Completer, are_complete, insert_id, prepare
+from importer.mixpanel.event import Completer, insert_id
 from importer.records import is_blank
 from sandbox.events import Events
 
@@ -25,20 +24,19 @@ def with_property(text: bytes, event: bytes = GOOD) -> bytes:
     return event[:-2] + b',"more":' + text + b"}}"
 
 
-def prepared(record: bytes, transform: Callable[[dict[str, Any]], Any] | None = None) -> bytes:
-    (event,) = prepare(record, transform)
-    return event
+prepared = Completer(None).complete
+are_complete = Completer(None).are_complete
 
 
-def refusal(record: bytes, transform: Callable[[dict[str, Any]], Any] | None = None) -> InvalidRecord:
+def refusal(record: bytes) -> InvalidRecord:
     with pytest.raises(InvalidRecord) as raised:
-        prepare(record, transform)
+        prepared(record)
     return raised.value
 
 
-def prepared_or_refused(record: bytes, transform: Callable[[dict[str, Any]], Any] | None = None) -> bytes | str:
+def prepared_or_refused(record: bytes) -> bytes | str:
     try:
-        return prepared(record, transform)
+        return prepared(record)
     except InvalidRecord as invalid:
         return invalid.reason
 
@@ -168,9 +166,8 @@ def test_an_event_at_the_edge_of_what_can_be_decoded_is_completed_or_refused() -
     """Where that edge is depends on how deep the program's own calls are just then."""
     for depth in range(300, 1100, 3):
         for event in (NO_ID, WITHOUT_ID["an empty one"]):
-            for transform in (None, dict[str, Any]):
-                made = prepared_or_refused(with_property(b"[" * depth + b"]" * depth, event), transform)
-                assert made == "is nested too deeply" or insert_id(made)  # type: ignore[arg-type]
+            made = prepared_or_refused(with_property(b"[" * depth + b"]" * depth, event))
+            assert made == "is nested too deeply" or insert_id(made)  # type: ignore[arg-type]
 
 
 def unchanged(record: bytes) -> bool:
@@ -229,75 +226,6 @@ def test_a_line_of_white_space_is_no_record(record: bytes, blank: bool) -> None:
 
 def test_the_insert_id_of_what_cannot_be_read_is_none() -> None:
     assert [insert_id(record) for record in (GOOD, NO_ID, b"[]", b"\xff", b"[" * 5000)] == ["id-1", *[None] * 4]
-
-
-def test_a_transform_maps_drops_and_fans_out() -> None:
-    raw = b'{"name":"Signup","at":1700000000,"who":"user-1"}'
-
-    def mapped(record: dict[str, Any]) -> dict[str, Any]:
-        return {"event": record["name"], "properties": {"time": record["at"], "distinct_id": record["who"]}}
-
-    (event,) = prepare(raw, mapped)
-    assert json.loads(event)["event"] == "Signup"
-    assert not prepare(raw, lambda _: None)
-    assert not prepare(raw, lambda _: [])
-    events = prepare(raw, lambda record: [mapped(record)] * 3)
-    assert len({insert_id(each) for each in events}) == 3
-    assert prepare(raw, lambda record: [mapped(record)] * 3) == events
-    assert events[0] == event
-
-
-def raising(_: dict[str, Any]) -> Any:
-    raise KeyError("customer")
-
-
-def cyclic(record: dict[str, Any]) -> Any:
-    record["self"] = record
-    return record
-
-
-class Untold(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError
-
-
-def raising_untold(_: dict[str, Any]) -> Any:
-    raise Untold
-
-
-def raising_anything(_: dict[str, Any]) -> Any:
-    raise ValueError("\ud83d" + "x" * 100_000)
-
-
-MISMAPPED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
-    "raises": (raising, "the transform raised KeyError: 'customer'"),
-    "raises what has no text": (raising_untold, r"the transform raised Untold: \(its text cannot be had\)"),
-    "raises half an emoji and much else": (raising_anything, r"the transform raised ValueError: \?x{400,500}$"),
-    "returns a text": (lambda _: "event", "the transform returned str: it may return a dict, a list of dicts, or None"),
-    "returns a list of texts": (lambda _: ["event"], "the transform returned str"),
-    "returns nothing of use": (lambda _: {}, "has no event name"),
-    "returns what is no JSON": (lambda r: {**r, "event": object()}, "the transform returned what is no JSON"),
-    "returns half an emoji": (lambda r: {**r, "event": "\ud83d"}, "the transform returned what is no JSON"),
-    "returns what holds itself": (cyclic, "the transform returned what is no JSON|is nested too deeply"),
-    "returns too much": (lambda r: {**r, "more": "x" * MAX_EVENT_BYTES}, "is too long after the transform"),
-}
-
-
-@pytest.mark.parametrize(("transform", "reason"), MISMAPPED.values(), ids=MISMAPPED.keys())
-def test_what_a_transform_does_wrong_costs_that_record_alone(
-    transform: Callable[[dict[str, Any]], Any], reason: str
-) -> None:
-    assert re.search(reason, refusal(GOOD, transform).reason)
-
-
-@pytest.mark.parametrize("record", [b"null", b"[1]", b"{", b"\xff", b"[" * 5000, GOOD[:-2] + b',"x":NaN}}'])
-def test_a_transform_sees_objects_only(record: bytes) -> None:
-    assert "transform" not in refusal(record, raising).reason
-
-
-@pytest.mark.parametrize("record", [GOOD, with_property(rb'"\ud83d"'), with_property(b"9" * 40)])
-def test_a_transform_that_changes_nothing_changes_nothing(record: bytes) -> None:
-    assert json.loads(prepared(record, dict)) == json.loads(prepared(record))
 
 
 JSON = st.recursive(

@@ -1,0 +1,197 @@
+"""One record: mapped, transformed, checked and completed, each of its events with an outcome of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from importer.core.preparation import Prepared, Preparer
+from importer.errors import InvalidRecord
+from importer.limits import MAX_EVENT_BYTES
+from importer.mappings.outcome import Dropped, Mapping, Outcome
+from importer.mixpanel.event import Completer, insert_id
+
+GOOD = b'{"event":"Signup","properties":{"time":1700000000,"distinct_id":"user-1","$insert_id":"id-1"}}'
+NO_ID = GOOD.replace(b',"$insert_id":"id-1"', b"")
+Change = Callable[[dict[str, Any]], Any]
+
+
+def prepare(record: bytes, transform: Change | None = None, mapping: Mapping | None = None) -> Prepared:
+    return Preparer(Completer(None), mapping, transform).prepare(record)
+
+
+def with_property(text: bytes) -> bytes:
+    return GOOD[:-2] + b',"more":' + text + b"}}"
+
+
+def reason(prepared: Prepared) -> str:
+    (invalid,) = prepared.rejected
+    assert (prepared.events, prepared.dropped, prepared.read) == ((), (), 1) or not prepared.events
+    return invalid.reason
+
+
+def test_a_record_that_needs_no_change_becomes_one_event_as_it_came() -> None:
+    assert prepare(GOOD) == Prepared(events=(GOOD,))
+    assert prepare(GOOD).read == 1
+
+
+def test_a_record_that_cannot_be_imported_has_a_reason_that_holds_nothing_of_it() -> None:
+    (invalid,) = prepare(b'{"event":"Signup"}').rejected
+    assert (invalid.reason, invalid.field) == (
+        "has no properties: they must be an object and are null",
+        "properties",
+    )
+    assert (invalid.__traceback__, invalid.__context__) == (None, None)
+
+
+@pytest.mark.parametrize("transform", [None, dict[str, Any]])
+def test_a_record_too_long_or_too_deep_is_rejected_before_anything_is_made_of_it(transform: Change | None) -> None:
+    longest = with_property(b'"' + b"x" * (MAX_EVENT_BYTES - len(with_property(b'""')) - 1) + b'"')
+    assert len(prepare(longest, transform).events) == 1
+    assert reason(prepare(longest + b" ", transform)) == "is too long: Mixpanel takes events under 1 MB"
+    assert reason(prepare(with_property(b"[" * 5_000 + b"]" * 5_000), transform)) == "is nested too deeply"
+
+
+# The user's transform
+
+
+def test_a_transform_maps_drops_and_fans_out() -> None:
+    raw = b'{"name":"Signup","at":1700000000,"who":"user-1"}'
+
+    def mapped(record: dict[str, Any]) -> dict[str, Any]:
+        return {"event": record["name"], "properties": {"time": record["at"], "distinct_id": record["who"]}}
+
+    (event,) = prepare(raw, mapped).events
+    assert json.loads(event)["event"] == "Signup"
+    assert prepare(raw, lambda _: None) == prepare(raw, lambda _: []) == Prepared([], [Dropped("transform")], [])
+    assert prepare(raw, lambda _: None).read == 1
+    tripled = prepare(raw, lambda record: [mapped(record)] * 3)
+    assert tripled.read == len({insert_id(each) for each in tripled.events}) == 3
+    assert prepare(raw, lambda record: [mapped(record)] * 3) == tripled
+    assert tripled.events[0] == event
+
+
+def test_of_what_a_transform_makes_of_a_record_a_bad_event_costs_itself_alone() -> None:
+    def split(record: dict[str, Any]) -> list[Any]:
+        return [record, {**record, "event": ""}, "text", {**record, "event": "Third"}]
+
+    prepared = prepare(NO_ID, split)
+    assert [json.loads(event)["event"] for event in prepared.events] == ["Signup", "Third"]
+    assert [invalid.reason for invalid in prepared.rejected] == [
+        "has no event name: it must be a text and is empty",
+        "the transform returned str: it may return a dict, a list of dicts, or None",
+    ]
+    assert prepared.read == 4
+    assert prepared.events == [prepare(NO_ID, split).events[0], prepare(NO_ID, split).events[1]]
+
+
+def raising(_: dict[str, Any]) -> Any:
+    raise KeyError("customer")
+
+
+def cyclic(record: dict[str, Any]) -> Any:
+    record["self"] = record
+    return record
+
+
+class Untold(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def raising_untold(_: dict[str, Any]) -> Any:
+    raise Untold
+
+
+def raising_anything(_: dict[str, Any]) -> Any:
+    raise ValueError("\ud83d" + "x" * 100_000)
+
+
+MISMAPPED: dict[str, tuple[Change, str]] = {
+    "raises": (raising, "the transform raised KeyError: 'customer'"),
+    "raises what has no text": (raising_untold, r"the transform raised Untold: \(its text cannot be had\)"),
+    "raises half an emoji and much else": (raising_anything, r"the transform raised ValueError: \?x{499}$"),
+    "returns a text": (lambda _: "event", "the transform returned str: it may return a dict, a list of dicts, or None"),
+    "returns a list of texts": (lambda _: ["event"], "the transform returned str"),
+    "returns nothing of use": (lambda _: {}, "has no event name"),
+    "returns what is no JSON": (lambda r: {**r, "event": object()}, "the transform returned what is no JSON"),
+    "returns half an emoji": (lambda r: {**r, "event": "\ud83d"}, "the transform returned what is no JSON"),
+    "returns what holds itself": (cyclic, "the transform returned what is no JSON|is nested too deeply"),
+    "returns too much": (lambda r: {**r, "more": "x" * MAX_EVENT_BYTES}, "is too long after the transform"),
+}
+
+
+@pytest.mark.parametrize(("transform", "why"), MISMAPPED.values(), ids=MISMAPPED.keys())
+def test_what_a_transform_does_wrong_costs_that_record_alone(transform: Change, why: str) -> None:
+    assert re.search(why, reason(prepare(GOOD, transform)))
+
+
+@pytest.mark.parametrize("record", [b"null", b"[1]", b"{", b"\xff", b"[" * 5000, GOOD[:-2] + b',"x":NaN}}'])
+def test_a_transform_sees_objects_only(record: bytes) -> None:
+    assert "transform" not in reason(prepare(record, raising))
+
+
+@pytest.mark.parametrize("record", [GOOD, with_property(rb'"\ud83d"'), with_property(b"9" * 40)])
+def test_a_transform_that_changes_nothing_changes_nothing(record: bytes) -> None:
+    (with_transform,), (without,) = prepare(record, dict).events, prepare(record).events
+    assert json.loads(with_transform) == json.loads(without)
+
+
+@pytest.mark.parametrize("depth", range(300, 1100, 50))
+def test_a_transformed_event_at_the_edge_of_what_can_be_decoded_is_completed_or_rejected(depth: int) -> None:
+    prepared = prepare(NO_ID[:-2] + b',"more":' + b"[" * depth + b"]" * depth + b"}}", dict)
+    assert prepared.read == 1
+    assert reason(prepared) == "is nested too deeply" if prepared.rejected else insert_id(prepared.events[0])
+
+
+# Mappings
+
+
+def batch(record: bytes) -> list[Outcome]:
+    """A mapping of records that hold several events."""
+    outcomes: list[Outcome] = []
+    for each in json.loads(record):
+        if each == "identify":
+            outcomes.append(Dropped("identify call"))
+        elif each == "broken":
+            outcomes.append(InvalidRecord("has no type", "type"))
+        else:
+            outcomes.append({"event": each, "properties": {"time": 1_700_000_000, "distinct_id": ""}})
+    return outcomes
+
+
+def test_each_event_that_a_mapping_finds_in_a_record_has_an_outcome_of_its_own() -> None:
+    prepared = prepare(b'["a","identify","broken","","b"]', mapping=batch)
+    assert [json.loads(event)["event"] for event in prepared.events] == ["a", "b"]
+    assert prepared.dropped == [Dropped("identify call")]
+    assert [(invalid.reason, invalid.field) for invalid in prepared.rejected] == [
+        ("has no type", "type"),
+        ("has no event name: it must be a text and is empty", "event"),
+    ]
+    assert prepared.read == 5
+
+
+def test_an_event_keeps_its_insert_id_when_another_of_its_record_is_dropped_from_now_on() -> None:
+    def without_a(event: dict[str, Any]) -> Any:
+        return None if event["event"] == "a" else event
+
+    record = b'["a","b","b"]'
+    assert prepare(record, without_a, batch).events == prepare(record, mapping=batch).events[1:]
+    assert len({insert_id(event) for event in prepare(record, mapping=batch).events}) == 3
+
+
+def test_the_transform_gets_what_the_mapping_made_and_nothing_else() -> None:
+    seen: list[Any] = []
+
+    def see(event: dict[str, Any]) -> Any:
+        seen.append(event["event"])
+        return [event, event]
+
+    prepared = prepare(b'["a","identify","broken","b"]', see, batch)
+    assert seen == ["a", "b"]
+    assert (len(prepared.events), len(prepared.dropped), len(prepared.rejected), prepared.read) == (4, 1, 1, 6)
+    assert len({insert_id(event) for event in prepared.events}) == 4
