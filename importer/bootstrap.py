@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
+import threading
+from collections.abc import Callable
 from functools import cache
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from importer import log
@@ -56,4 +60,30 @@ def push_source(settings: Settings) -> PushSource:
     """The parts behind `pubsub_import`, made in the event loop they belong to."""
     from importer.sources.pubsub.push import PushSource  # noqa: PLC0415
 
-    return PushSource(settings)
+    source = PushSource(settings)
+    _before_the_end(source.end)
+    return source
+
+
+def _before_the_end(do: Callable[[], None]) -> None:
+    """Has `do` called when the process is told to end (SIGTERM, SIGINT), before the server ends its requests in order.
+
+    The server takes SIGINT after SIGTERM for impatience, and drops the requests that are open. But a terminal or a
+    supervisor may send both at once, and means one thing: only the same signal once more is passed on.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return  # only the main thread may listen to signals
+    servers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    came: set[int] = set()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        is_first, is_repeated = not came, number in came
+        came.add(number)
+        if is_first:
+            do()
+        then = servers[signal.Signals(number)]
+        if (is_first or is_repeated) and callable(then):
+            then(number, frame)
+
+    for number in servers:
+        signal.signal(number, on_signal)

@@ -406,7 +406,14 @@ def test_on_sigkill_in_full_flow_what_is_acknowledged_is_there_and_the_rest_come
     assert standin.ids().keys() == set(ids)
 
 
-def test_on_sigterm_what_waits_for_company_is_sent_at_once(function: StartFunction, standin: Standin) -> None:
+@pytest.mark.parametrize(
+    "signals", [[signal.SIGTERM], [signal.SIGTERM, signal.SIGINT], [signal.SIGINT]], ids=["TERM", "TERM, INT", "INT"]
+)
+def test_when_the_process_is_told_to_end_what_waits_for_company_is_sent_at_once(
+    signals: list[signal.Signals], function: StartFunction, standin: Standin
+) -> None:
+    """By a signal to its group, as terminals and supervisors send it, or by two at once; Mixpanel takes its time."""
+    standin.faults(latency=0.5)
     ending = function(TARGET, IMPORT_MAX_WAIT="10")
     address = urlsplit(ending.url)
     head = f"POST / HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: {len(EVENTS[0])}\r\n\r\n".encode()
@@ -419,7 +426,9 @@ def test_on_sigterm_what_waits_for_company_is_sent_at_once(function: StartFuncti
         waiting.sendall(head + EVENTS[0])
         assert requests.get(ending.url, timeout=10).status_code == 400
         assert standin.ids() == {}
-        os.kill(ending.process.pid, signal.SIGTERM)
+        for number in signals:
+            os.killpg(ending.process.pid, number)
+            time.sleep(0.1)  # two that come at the same moment are taken in the order of their numbers
         assert waiting.recv(100).startswith(b"HTTP/1.1 204")
     for each in coming:
         each.close()

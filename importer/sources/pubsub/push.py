@@ -6,11 +6,9 @@ So an acknowledgement means what it says, and thousands of messages share a few 
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from types import FrameType
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
@@ -60,7 +58,6 @@ class PushSource:
         self._failure: BaseException | None = None
         self._interval = _Interval()
         self._ending = False
-        _before_sigterm(self._end)
 
     async def handle(self, request: Request) -> Response:
         """Answers a push.
@@ -142,8 +139,8 @@ class PushSource:
             **report.counts(),
         )
 
-    def _end(self) -> None:
-        """The process was told to end: what waits is sent at once."""
+    def end(self) -> None:
+        """The process was told to end: sends at once what waits. A signal handler may call it, at any moment."""
         self._ending = True
         self._loop.call_soon_threadsafe(self._batcher.flush)
         if not self._batcher.open:
@@ -205,18 +202,6 @@ class Reservation:
         """Gives back all of it."""
         self._room.used -= self.held
         self.held = 0
-
-
-def _before_sigterm(do: Callable[[], None]) -> None:
-    """Has `do` called on SIGTERM, before what is called already (the server's own orderly end)."""
-    then = signal.getsignal(signal.SIGTERM)
-
-    def on_sigterm(number: int, frame: FrameType | None) -> None:
-        do()
-        if callable(then):
-            then(number, frame)
-
-    signal.signal(signal.SIGTERM, on_sigterm)
 
 
 async def _message(request: Request, share: Reservation) -> Message:
