@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from importer import log
 from importer.errors import SettingsError
 from importer.mappings.loading import load
-from importer.settings import API_SECRET_RETIRED, CredentialKind, Settings, from_environment
+from importer.settings import API_SECRET_RETIRED, CredentialKind, Settings, from_environment, not_settings
 
 if TYPE_CHECKING:
     from importer.sources.gcs import BucketSource
@@ -44,6 +44,8 @@ def settings() -> Settings:
             "Make a service account and set MIXPANEL_SERVICE_ACCOUNT_USERNAME and _SECRET instead.",
             kind="settings",
         )
+    for sentence in not_settings(os.environ):
+        log.get().warning(sentence, kind="settings")
     return found
 
 

@@ -1,17 +1,20 @@
-"""The settings: environment variables, read once into a typed, checked, immutable object."""
+"""The settings: environment variables, read once into a typed, checked, immutable object.
+
+A setting is one row: a field with its type, and beside it the variable's name, the default, what it may be, and what it
+means. A field is called as its variable, without the prefix. README's table is tested against the rows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
 
-import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from importer.errors import SettingsError
 from importer.limits import MAX_BATCH_EVENTS
+from importer.variables import GLOBS, ORIGIN, Kind, Row, matching, misspelt, one_of, seconds, some, whole
 
 API_SECRET_RETIRED = "2027-03-03"  # noqa: S105 (a date)
 """The day on which Mixpanel stops to accept project API secrets."""
@@ -21,6 +24,8 @@ _HOSTS = {
     "eu": "https://api-eu.mixpanel.com",
     "in": "https://api-in.mixpanel.com",
 }
+
+T = TypeVar("T")
 
 
 class CredentialKind(Enum):
@@ -48,180 +53,235 @@ class Credentials(Struct, frozen=True):
         return [("kind", self.kind.value)]
 
 
-_Whole = Annotated[int, Meta(ge=1)]
+_ADDRESS = r"gs://[^/]+/.*[^/].*"
+_TOPIC = r"projects/[^/]+/topics/[^/]+"
+_NAMES = "globs on the object's name, with commas between them: `*` takes any text, `**/` any folders or none"
+_TEXT = Kind(str, "a text")
+
+ROWS: list[Row] = []
+"""All settings, in the order in which they are documented. The two classes below fill it, and nobody else."""
 
 
-class _Environment(Struct, frozen=True):
-    """The variables as they stand in the environment, by their own names."""
-
-    MIXPANEL_PROJECT_ID: Annotated[str, Meta(pattern=r"^[0-9]+$")] | None = None
-    MIXPANEL_SERVICE_ACCOUNT_USERNAME: str | None = None
-    MIXPANEL_SERVICE_ACCOUNT_SECRET: str | None = None
-    MIXPANEL_PROJECT_TOKEN: str | None = None
-    MIXPANEL_API_SECRET: str | None = None
-    MIXPANEL_REGION: Literal["us", "eu", "in"] = "us"
-    MIXPANEL_API_URL: str | None = None
-    IMPORT_BATCH_EVENTS: Annotated[int, Meta(ge=1, le=MAX_BATCH_EVENTS)] = MAX_BATCH_EVENTS
-    IMPORT_BATCH_BYTES: Annotated[int, Meta(ge=1_000, le=10_000_000)] = 9_500_000
-    IMPORT_CONCURRENCY: Annotated[int, Meta(ge=1, le=100)] = 10
-    IMPORT_BUFFER_BYTES: Annotated[int, Meta(ge=1_000)] = 48_000_000
-    IMPORT_TRANSFORM: Annotated[str, Meta(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None
-    IMPORT_INCLUDE: str = ""
-    IMPORT_EXCLUDE: str = ""
-    IMPORT_REJECTS: Annotated[str, Meta(pattern=r"^(gs://[^/]+/.*[^/].*|projects/[^/]+/topics/[^/]+)$")] | None = None
-    IMPORT_CHECKPOINTS: Annotated[str, Meta(pattern=r"^gs://[^/]+/.*[^/].*$")] | None = None
-    IMPORT_RETRY_SECONDS: Annotated[float, Meta(ge=0, le=86_400)] | None = None
-    IMPORT_BACKOFF: Annotated[float, Meta(gt=0, le=60)] = 2
-    IMPORT_TIMEOUT: Annotated[float, Meta(gt=0, le=3_600)] = 60
-    IMPORT_MAX_WAIT: Annotated[float, Meta(ge=0, le=10)] = 0.25
-    CLOUD_RUN_TIMEOUT_SECONDS: _Whole | None = None
-    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+def _row(
+    name: str, default: T, kind: Kind, meaning: str, shown: str | None = None, *, may_be_secret: bool = False
+) -> T:
+    """Adds a row, and gives back the field's default; `shown` is that in words, where its value does not say it."""
+    words = ("" if default is None else str(default)) if shown is None else shown
+    ROWS.append(Row(name, words, kind, meaning, is_shown=not may_be_secret))
+    return default
 
 
-_MAY_BE = {
-    "MIXPANEL_PROJECT_ID": "the project's number, as shown in Mixpanel's project settings",
-    "MIXPANEL_REGION": "us, eu or in",
-    "MIXPANEL_API_URL": "an http:// or https:// address without a path, such as https://api.mixpanel.com",
-    "IMPORT_BATCH_EVENTS": f"a whole number from 1 to {MAX_BATCH_EVENTS}",
-    "IMPORT_BATCH_BYTES": "a whole number of bytes from 1000 to 10000000",
-    "IMPORT_CONCURRENCY": "a whole number from 1 to 100",
-    "IMPORT_BUFFER_BYTES": "a whole number of bytes, at least IMPORT_BATCH_BYTES",
-    "IMPORT_TRANSFORM": "module:function, such as mapping:to_mixpanel",
-    "IMPORT_REJECTS": "gs://bucket/prefix or projects/PROJECT/topics/TOPIC",
-    "IMPORT_CHECKPOINTS": "gs://bucket/prefix",
-    "IMPORT_RETRY_SECONDS": "a number of seconds from 0 to 86400",
-    "IMPORT_BACKOFF": "a number of seconds above 0, at most 60",
-    "IMPORT_TIMEOUT": "a number of seconds above 0, at most 3600",
-    "IMPORT_MAX_WAIT": "a number of seconds from 0 to 10",
-    "CLOUD_RUN_TIMEOUT_SECONDS": "a whole number of seconds, as Cloud Run sets it",
-    "LOG_LEVEL": "DEBUG, INFO, WARNING or ERROR",
-}
+class _Parts(Struct, frozen=True):
+    """The variables that have no field of their own in `Settings`."""
 
-_NOT_SHOWN = {"MIXPANEL_PROJECT_ID", "MIXPANEL_API_URL"}
-"""A secret may have been put there by mistake."""
+    project_id: str | None = _row(
+        "MIXPANEL_PROJECT_ID",
+        None,
+        matching("[0-9]+", "the project's number, as shown in Mixpanel's project settings"),
+        "credentials, as Mixpanel recommends",
+        may_be_secret=True,
+    )
+    service_account_username: str | None = _row(
+        "MIXPANEL_SERVICE_ACCOUNT_USERNAME", None, _TEXT, "credentials, as Mixpanel recommends"
+    )
+    service_account_secret: str | None = _row(
+        "MIXPANEL_SERVICE_ACCOUNT_SECRET", None, _TEXT, "credentials, as Mixpanel recommends"
+    )
+    project_token: str | None = _row("MIXPANEL_PROJECT_TOKEN", None, _TEXT, "instead of these: the project's token")
+    api_secret: str | None = _row(
+        "MIXPANEL_API_SECRET", None, _TEXT, f"instead: legacy; Mixpanel retires it on {API_SECRET_RETIRED}"
+    )
+    region: str = _row("MIXPANEL_REGION", "us", one_of(*_HOSTS), "`us`, `eu` or `in`")
+    api_url: str | None = _row(
+        "MIXPANEL_API_URL",
+        None,
+        ORIGIN,
+        "another address, for the sandbox and tests",
+        "by region",
+        may_be_secret=True,
+    )
+    cloud_run_timeout_seconds: int | None = _row(
+        "CLOUD_RUN_TIMEOUT_SECONDS",
+        None,
+        whole(1, None, "a whole number of seconds, as Cloud Run sets it"),
+        "",
+    )
 
 
 class Settings(Struct, frozen=True):
     """Everything the importer can be told. Sizes are uncompressed bytes, times are seconds.
 
-    `retry_seconds` is None where the trigger's own default holds; `backoff` is the first wait after a
-    5xx, `timeout` how long one request may go without an answer; `time_limit` is what the platform gives one
-    invocation, None where nothing limits it.
+    What each means, `ROWS` says. `retry_seconds` is None where the trigger's own default holds, `time_limit` where
+    nothing limits a delivery, `default_ip` where Mixpanel is to take the importer's own address.
     """
 
     credentials: Credentials
     api_url: str
-    batch_events: int = MAX_BATCH_EVENTS
-    batch_bytes: int = 9_500_000
-    concurrency: int = 10
-    buffer_bytes: int = 48_000_000
-    transform: str | None = None
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    rejects: str | None = None
-    checkpoints: str | None = None
-    retry_seconds: float | None = None
-    backoff: float = 2
-    timeout: float = 60
-    max_wait: float = 0.25
-    time_limit: int | None = None
-    log_level: str = "INFO"
+    batch_events: int = _row(
+        "IMPORT_BATCH_EVENTS",
+        MAX_BATCH_EVENTS,
+        whole(1, MAX_BATCH_EVENTS, f"a whole number from 1 to {MAX_BATCH_EVENTS}"),
+        f"events in a request, at most ({MAX_BATCH_EVENTS} is Mixpanel's limit)",
+    )
+    batch_bytes: int = _row(
+        "IMPORT_BATCH_BYTES",
+        9_500_000,
+        whole(1_000, 10_000_000, "a whole number of bytes from 1000 to 10000000"),
+        "uncompressed bytes in a request, at most",
+    )
+    concurrency: int = _row(
+        "IMPORT_CONCURRENCY",
+        10,
+        whole(1, 100, "a whole number from 1 to 100"),
+        "requests in flight, at most, for each process",
+    )
+    buffer_bytes: int = _row(
+        "IMPORT_BUFFER_BYTES",
+        48_000_000,
+        whole(1_000, None, "a whole number of bytes, at least IMPORT_BATCH_BYTES"),
+        "uncompressed bytes of events held, at most, for each process",
+    )
+    events_per_second: float | None = _row(
+        "IMPORT_EVENTS_PER_SECOND",
+        None,
+        some(1_000_000),
+        "a ceiling for each process, where live traffic shares the project",
+    )
+    mapping: str | None = _row(
+        "IMPORT_MAPPING",
+        None,
+        matching(r"[a-z][a-z0-9_]*|.*[^/]\.toml", "a ready mapping's name, auto, or the path of a *.toml file"),
+        "a ready mapping's name, `auto`, or the path of a mapping file (`*.toml`)",
+    )
+    transform: str | None = _row(
+        "IMPORT_TRANSFORM",
+        None,
+        matching(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", "module:function, such as mapping:to_mixpanel"),
+        "`module:function`: your mapping, from a dict to a dict, a list of dicts, or None to drop it",
+    )
+    default_ip: str | None = _row(
+        "IMPORT_DEFAULT_IP",
+        "0",
+        Kind(one_of("0", "none").type, "0 or none", lambda given: None if given == "none" else given),
+        "what an event without `ip` gets. `0`: no location is guessed; `none`: Mixpanel goes by the importer's address",
+    )
+    include: tuple[str, ...] = _row("IMPORT_INCLUDE", (), GLOBS, _NAMES, "")
+    exclude: tuple[str, ...] = _row("IMPORT_EXCLUDE", (), GLOBS, _NAMES, "")
+    rejects: str | None = _row(
+        "IMPORT_REJECTS",
+        None,
+        matching(f"{_ADDRESS}|{_TOPIC}", "gs://bucket/prefix or projects/PROJECT/topics/TOPIC"),
+        "where rejects are kept: `gs://bucket/prefix` or `projects/P/topics/T`; without it the log alone has them",
+    )
+    log_rejects: int = _row(
+        "IMPORT_LOG_REJECTS",
+        100,
+        whole(0, 100_000, "a whole number from 0 to 100000"),
+        "rejects that are logged with their content, for each source; 0 is none",
+    )
+    checkpoints: str | None = _row(
+        "IMPORT_CHECKPOINTS",
+        None,
+        matching(_ADDRESS, "gs://bucket/prefix"),
+        "`gs://bucket/prefix`: how far each object got, so that a big one goes on where it stopped",
+    )
+    retry_seconds: float | None = _row(
+        "IMPORT_RETRY_SECONDS",
+        None,
+        seconds(86_400),
+        "seconds for which one batch is tried again before the work is handed back",
+        "300 for files, 10 for messages",
+    )
+    backoff: float = _row(
+        "IMPORT_BACKOFF",
+        2,
+        some(60, " of seconds"),
+        "seconds before the first try again after a 5xx; doubles up to 60, with jitter. After a 429 the whole process "
+        "slows down",
+    )
+    timeout: float = _row(
+        "IMPORT_TIMEOUT", 60, some(3_600, " of seconds"), "seconds that one request may go without an answer"
+    )
+    max_wait: float = _row("IMPORT_MAX_WAIT", 0.25, seconds(10), "seconds a message waits for company, at most")
+    time_limit: float | None = _row(
+        "IMPORT_TIME_LIMIT", None, some(86_400, " of seconds"), "seconds that one delivery may take", "the platform's"
+    )
+    log_level: str = _row(
+        "LOG_LEVEL", "INFO", one_of("DEBUG", "INFO", "WARNING", "ERROR"), "`DEBUG`, `INFO`, `WARNING` or `ERROR`"
+    )
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
     """Reads the settings out of `environment`; a variable set to nothing counts as not set.
 
     Raises:
-        SettingsError: one is missing, malformed, or contradicts another.
+        SettingsError: one is missing, malformed, or contradicts another. Where a variable looks misspelt, the text says
+            so as well: it may be the one that is missing.
     """
-    env = _convert({k: v.strip() for k in _Environment.__struct_fields__ if (v := environment.get(k, "")).strip()})
-    if env.IMPORT_BUFFER_BYTES < env.IMPORT_BATCH_BYTES:
+    try:
+        return _read(environment)
+    except SettingsError as error:
+        raise SettingsError(" ".join([str(error), *not_settings(environment)])) from None
+
+
+def not_settings(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable that is called like a setting and is none: it changes nothing."""
+    return [*misspelt(environment, ROWS)]
+
+
+def _read(environment: Mapping[str, str]) -> Settings:
+    found = {row.field: row.value(given) for row in ROWS if (given := environment.get(row.name, "").strip())}
+    parts = _Parts(**{name: found.pop(name) for name in _Parts.__struct_fields__ if name in found})
+    if parts.cloud_run_timeout_seconds:
+        found.setdefault("time_limit", parts.cloud_run_timeout_seconds)
+    settings = Settings(_credentials(parts), parts.api_url or _HOSTS[parts.region], **found)
+    if settings.buffer_bytes < settings.batch_bytes:
         raise SettingsError(
-            f"IMPORT_BUFFER_BYTES is {env.IMPORT_BUFFER_BYTES}, less than IMPORT_BATCH_BYTES "
-            f"({env.IMPORT_BATCH_BYTES}): it must have room for one batch at least."
+            f"IMPORT_BUFFER_BYTES is {settings.buffer_bytes}, less than IMPORT_BATCH_BYTES "
+            f"({settings.batch_bytes}): it must have room for one batch at least."
         )
-    return Settings(
-        credentials=_credentials(env),
-        api_url=_api_url(env),
-        batch_events=env.IMPORT_BATCH_EVENTS,
-        batch_bytes=env.IMPORT_BATCH_BYTES,
-        concurrency=env.IMPORT_CONCURRENCY,
-        buffer_bytes=env.IMPORT_BUFFER_BYTES,
-        transform=env.IMPORT_TRANSFORM,
-        include=_globs(env.IMPORT_INCLUDE),
-        exclude=_globs(env.IMPORT_EXCLUDE),
-        rejects=env.IMPORT_REJECTS,
-        checkpoints=env.IMPORT_CHECKPOINTS,
-        retry_seconds=env.IMPORT_RETRY_SECONDS,
-        backoff=env.IMPORT_BACKOFF,
-        timeout=env.IMPORT_TIMEOUT,
-        max_wait=env.IMPORT_MAX_WAIT,
-        time_limit=env.CLOUD_RUN_TIMEOUT_SECONDS,
-        log_level=env.LOG_LEVEL,
-    )
+    return settings
 
 
-def _convert(found: dict[str, str]) -> _Environment:
-    """Converts the texts one by one first, so that the error can name the variable and show its value."""
-    for name, text in found.items():
-        try:
-            value = getattr(msgspec.convert({name: text}, _Environment, strict=False), name)
-        except msgspec.ValidationError:
-            value = None
-        if value is None:
-            raise _wrong(name, text)
-    return msgspec.convert(found, _Environment, strict=False)
-
-
-def _wrong(name: str, text: str) -> SettingsError:
-    shown = "not what it must be" if name in _NOT_SHOWN else repr(text[:80])
-    return SettingsError(f"{name} is {shown}: it must be {_MAY_BE[name]}.")
-
-
-def _credentials(env: _Environment) -> Credentials:
-    account: dict[str, Any] = {
-        name: getattr(env, name)
-        for name in ("MIXPANEL_PROJECT_ID", "MIXPANEL_SERVICE_ACCOUNT_USERNAME", "MIXPANEL_SERVICE_ACCOUNT_SECRET")
-    }
-    user, secret = env.MIXPANEL_SERVICE_ACCOUNT_USERNAME, env.MIXPANEL_SERVICE_ACCOUNT_SECRET
+def _credentials(given: _Parts) -> Credentials:
+    user, secret = given.service_account_username, given.service_account_secret
+    both = "MIXPANEL_SERVICE_ACCOUNT_USERNAME and _SECRET"
     kinds = {
-        "MIXPANEL_SERVICE_ACCOUNT_USERNAME and _SECRET": user or secret,
-        "MIXPANEL_PROJECT_TOKEN": env.MIXPANEL_PROJECT_TOKEN,
-        "MIXPANEL_API_SECRET": env.MIXPANEL_API_SECRET,
+        both if user and secret else f"MIXPANEL_SERVICE_ACCOUNT_{'USERNAME' if user else 'SECRET'}": user or secret,
+        "MIXPANEL_PROJECT_TOKEN": given.project_token,
+        "MIXPANEL_API_SECRET": given.api_secret,
     }
-    given = [name for name, value in kinds.items() if value]
-    if len(given) > 1:
-        raise SettingsError(f"{' as well as '.join(given)} are set: keep one kind of credentials and unset the others.")
-    if not given:
-        raise SettingsError(
+    names = [name for name, value in kinds.items() if value]
+    if len(names) > 1:
+        raise SettingsError(f"{' as well as '.join(names)} are set: keep one kind of credentials and unset the others.")
+    if given.project_token:
+        return Credentials(CredentialKind.PROJECT_TOKEN, given.project_token, "", given.project_id)
+    if given.api_secret:
+        return Credentials(CredentialKind.API_SECRET, given.api_secret, "", given.project_id)
+    if user and secret and given.project_id:
+        return Credentials(CredentialKind.SERVICE_ACCOUNT, user, secret, given.project_id)
+    raise _incomplete(given)
+
+
+def _incomplete(given: _Parts) -> SettingsError:
+    """The error that says which credentials are missing."""
+    account = {
+        "MIXPANEL_PROJECT_ID": given.project_id,
+        "MIXPANEL_SERVICE_ACCOUNT_USERNAME": given.service_account_username,
+        "MIXPANEL_SERVICE_ACCOUNT_SECRET": given.service_account_secret,
+    }
+    missing = [name for name, value in account.items() if not value]
+    if len(missing) == len(account):
+        return SettingsError(
             "No Mixpanel credentials are set: set MIXPANEL_PROJECT_ID, MIXPANEL_SERVICE_ACCOUNT_USERNAME and "
             "MIXPANEL_SERVICE_ACCOUNT_SECRET, or MIXPANEL_PROJECT_TOKEN alone."
         )
-    if env.MIXPANEL_PROJECT_TOKEN:
-        return Credentials(CredentialKind.PROJECT_TOKEN, env.MIXPANEL_PROJECT_TOKEN, "", env.MIXPANEL_PROJECT_ID)
-    if env.MIXPANEL_API_SECRET:
-        return Credentials(CredentialKind.API_SECRET, env.MIXPANEL_API_SECRET, "", env.MIXPANEL_PROJECT_ID)
-    missing = [name for name, value in account.items() if not value]
-    if missing:
-        raise SettingsError(
-            f"A service account needs three settings, and {' and '.join(missing)} "
-            f"{'is' if len(missing) == 1 else 'are'} not set."
+    if given.project_id and len(missing) == len(account) - 1:
+        return SettingsError(
+            f"No Mixpanel credentials are set but MIXPANEL_PROJECT_ID: set {' and '.join(missing)} as well, or "
+            "MIXPANEL_PROJECT_TOKEN."
         )
-    return Credentials(CredentialKind.SERVICE_ACCOUNT, user or "", secret or "", env.MIXPANEL_PROJECT_ID)
-
-
-def _api_url(env: _Environment) -> str:
-    url = (env.MIXPANEL_API_URL or _HOSTS[env.MIXPANEL_REGION]).rstrip("/")
-    try:
-        parts = urlsplit(url)
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        address = f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port is not None else "")
-    except ValueError:
-        raise _wrong("MIXPANEL_API_URL", url) from None
-    if parts.scheme not in {"http", "https"} or not host or address != url.lower() or any(map(str.isspace, url)):
-        raise _wrong("MIXPANEL_API_URL", url)
-    return url
-
-
-def _globs(text: str) -> tuple[str, ...]:
-    return tuple(glob for part in text.split(",") if (glob := part.strip()))
+    return SettingsError(
+        f"A service account needs three settings, and {' and '.join(missing)} "
+        f"{'is' if len(missing) == 1 else 'are'} not set."
+    )

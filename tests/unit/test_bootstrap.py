@@ -1,17 +1,23 @@
-"""What is set up around the parts: signals, which are nobody's business but the process's own."""
+"""Starting a process: its settings, and its signals, which are nobody else's business."""
 
 from __future__ import annotations
 
+import json
+import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 import pytest
 
 from importer import bootstrap
 from importer.settings import CredentialKind, Credentials, Settings
 from importer.sources.pubsub.push import PushSource
+from sandbox.processes import ROOT
 
 TERM, INT = signal.SIGTERM, signal.SIGINT
 SETTINGS = Settings(Credentials(CredentialKind.PROJECT_TOKEN, "a-token", "", None), "http://127.0.0.1:9")
@@ -96,3 +102,51 @@ async def test_off_the_main_thread_signals_are_left_alone(passed: Passed, monkey
     monkeypatch.setattr(threading, "main_thread", lambda: None)
     start()
     assert signal.getsignal(TERM) is before
+
+
+# The settings
+
+
+def started(**settings: str) -> subprocess.CompletedProcess[str]:
+    """A process that reads its settings, and ends."""
+    return subprocess.run(
+        [sys.executable, "-c", "from importer import bootstrap; bootstrap.settings()"],
+        env={"PATH": os.environ["PATH"], **settings},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def lines(said: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in said.splitlines()]
+
+
+def test_a_misspelt_setting_is_warned_of_and_stops_nothing() -> None:
+    run = started(MIXPANEL_PROJECT_TOKEN="t", IMPORT_REJECT="gs://b/x", MIXPANEL_REGIO="eu", IMPORT_CONCURRENCY="3")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert lines(run.stdout) == [
+        {"severity": "WARNING", "kind": "settings", "message": f"{name} is not a setting: {meant} may be meant."}
+        for name, meant in (("IMPORT_REJECT", "IMPORT_REJECTS"), ("MIXPANEL_REGIO", "MIXPANEL_REGION"))
+    ]
+
+
+def test_a_misspelt_credential_is_named_where_it_is_missed() -> None:
+    run = started(MIXPANEL_PROJECT_TOKNE="hush-hush")
+    assert run.returncode == 1
+    assert run.stderr == (
+        "The importer cannot start: No Mixpanel credentials are set: set MIXPANEL_PROJECT_ID, "
+        "MIXPANEL_SERVICE_ACCOUNT_USERNAME and MIXPANEL_SERVICE_ACCOUNT_SECRET, or MIXPANEL_PROJECT_TOKEN alone. "
+        "MIXPANEL_PROJECT_TOKNE is not a setting: MIXPANEL_PROJECT_TOKEN may be meant.\n"
+    )
+
+
+def test_with_nothing_wrong_nothing_is_said() -> None:
+    run = started(MIXPANEL_PROJECT_TOKEN="t", IMPORT_TIME_LIMIT="20")
+    assert (run.returncode, run.stderr, run.stdout) == (0, "", "")
+
+
+def test_a_secret_that_is_on_its_way_out_is_warned_of() -> None:
+    (line,) = lines(started(MIXPANEL_API_SECRET="hush-hush").stdout)
+    assert line["message"].startswith("MIXPANEL_API_SECRET is a legacy credential: Mixpanel retires it on 2027-03-03.")
