@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatchcase
 
 import msgspec
 from cloudevents.http.event import CloudEvent
@@ -23,6 +22,7 @@ from importer.reject_sinks.place import sinks
 from importer.settings import Settings
 from importer.storage.checkpoints import BucketCheckpoints
 from importer.storage.gcs import Access, Download, Object, ReadTo
+from importer.storage.globs import matches
 
 FINALIZED = "google.cloud.storage.object.v1.finalized"
 """The type of the CloudEvent that a newly written object sends."""
@@ -96,9 +96,9 @@ class BucketSource:
         for place in (self._settings.rejects, self._settings.checkpoints):
             if place and place.startswith("gs://") and _lies_in(wanted, place):
                 return "it is one of the importer's own"
-        if self._settings.include and not _matches(wanted.name, self._settings.include):
+        if self._settings.include and not matches(wanted.name, self._settings.include):
             return "IMPORT_INCLUDE does not name it"
-        if _matches(wanted.name, self._settings.exclude):
+        if matches(wanted.name, self._settings.exclude):
             return "IMPORT_EXCLUDE names it"
         return None
 
@@ -207,10 +207,6 @@ class _Reading:
         """
         for _ in self._chunks:
             pass
-
-
-def _matches(name: str, globs: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(name, glob) for glob in globs)
 
 
 def _lies_in(wanted: Object, place: str) -> bool:
