@@ -498,11 +498,11 @@ def test_the_same_event_twice_is_one_even_without_an_insert_id(standin: Standin,
 
 
 @pytest.mark.parametrize("kind", ["deleted", "archived", "metadataUpdated"])
-def test_events_of_other_types_are_passed_over(standin: Standin, way: Way, kind: str) -> None:
-    way.bucket.put(f"{kind}.jsonl", event(1))
+def test_events_of_other_types_are_skipped(standin: Standin, way: Way, kind: str) -> None:
+    way.bucket.put(f"of-type-{kind}.jsonl", event(1))
     other = FINALIZED.replace("finalized", kind)
-    assert post(way.function, {"bucket": "events", "name": f"{kind}.jsonl"}, type=other).ok
-    summary = way.summary(f"{kind}.jsonl", "")
+    assert post(way.function, {"bucket": "events", "name": f"of-type-{kind}.jsonl"}, type=other).ok
+    summary = way.summary(f"of-type-{kind}.jsonl", "")
     assert (summary["outcome"], f"of type {other}" in summary["message"]) == ("skipped", True)
     assert standin.ids() == {}
 

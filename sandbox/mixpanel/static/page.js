@@ -368,12 +368,14 @@ async function ask(path, body) {
 const REAL_RATE = { rate_events_per_second: 30000, rate_bytes_per_minute: 2e9 };
 const percent = (share) => `${Math.round(share * 100)} %`;
 let shownFaults = {};
+let movedAt = new WeakMap();
 
 function showFaults(faults) {
   shownFaults = faults;
   const form = $("faults");
   for (const input of form.querySelectorAll("input[type=range]")) {
-    if (document.activeElement !== input || !input.matches(":active")) input.value = faults[input.name];
+    // What is heard while a slider moves is older than where it stands.
+    if (Date.now() - (movedAt.get(input) ?? 0) > 1000 && !input.matches(":active")) input.value = faults[input.name];
     label(input);
   }
   form.elements.rate.checked = faults.rate_events_per_second !== null || faults.rate_bytes_per_minute !== null;
@@ -404,11 +406,16 @@ async function turn(switches) {
     showFaults(await ask("sandbox/faults", JSON.stringify(switches)));
   } catch (error) {
     $("fault-error").textContent = error.message;
+    movedAt = new WeakMap();
     showFaults(shownFaults);
   }
 }
 
-$("faults").addEventListener("input", ({ target }) => target.type === "range" && label(target));
+$("faults").addEventListener("input", ({ target }) => {
+  if (target.type !== "range") return;
+  movedAt.set(target, Date.now());
+  label(target);
+});
 $("faults").addEventListener("change", ({ target }) => {
   if (target.type === "range") turn({ [target.name]: Number(target.value) });
   else if (target.name === "rate") turn(target.checked ? REAL_RATE : { rate_events_per_second: null, rate_bytes_per_minute: null });
@@ -416,6 +423,7 @@ $("faults").addEventListener("change", ({ target }) => {
 });
 $("faults").addEventListener("submit", (event) => event.preventDefault());
 $("calm").addEventListener("click", () => {
+  movedAt = new WeakMap();
   const none = Object.fromEntries([...Object.keys(SHARES), "latency", "jitter"].map((name) => [name, 0]));
   turn({ ...none, fail_first: null, unnamed_400: null, rate_events_per_second: null, rate_bytes_per_minute: null, unauthorized: false });
 });
