@@ -6,6 +6,7 @@ ImporterError
 ├── Unreadable              the content is no event data, or stops to be at some place: reject the rest
 ├── SourceGone              the source was overwritten or deleted: finish, its successor has a trigger of its own
 ├── SourceCorrupted         what was read is not what is stored: forget the checkpoint, and read it all again
+├── StalePosition           a position that no format here can go on from: read from the beginning
 ├── HandedBack              the work is not finished: let the trigger deliver it again
 ├── DeliveryError           Mixpanel did not take a batch: hand the work back
 │   ├── Unavailable             a later try may heal it
@@ -53,6 +54,10 @@ class SourceGone(ImporterError):
 
 class SourceCorrupted(ImporterError):
     """What was read is not what is stored: nothing of it can be trusted, and it is to be read from the beginning."""
+
+
+class StalePosition(ImporterError):
+    """A checkpoint's position is of a format that is not known here, or not in this form: read from the beginning."""
 
 
 class HandedBack(ImporterError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, count
 from typing import Any, Protocol
@@ -18,14 +18,16 @@ Record = tuple[int, int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some records that follow each other, each on its own line: cut together to be checked together.
+    """Some records that follow each other: cut together to be checked together.
 
     Attributes:
         records: without their line breaks.
         line: the line of the first.
         offset: bytes of uncompressed content before the first.
-        size: bytes of uncompressed content that they take up, a line break after each included.
+        size: bytes of the records, and one more for each (a line break, as a batch counts them).
         are_lines: whether it is known that there are no line breaks in them, and that none is too long to be an event.
+        places: the line and offset of each, where these do not follow from its being on a line of its own with a
+            line break of one byte after it.
     """
 
     records: list[bytes]
@@ -33,26 +35,40 @@ class Block:
     offset: int
     size: int
     are_lines: bool = False
+    places: Sequence[tuple[int, int]] | None = None
 
     def __iter__(self) -> Iterator[Record]:
+        if self.places is not None:
+            return ((line, offset, one) for (line, offset), one in zip(self.places, self.records, strict=True))
         offsets = accumulate((len(record) + 1 for record in self.records), initial=self.offset)
         return zip(count(self.line), offsets, self.records, strict=False)
 
+    def place(self, nth: int) -> tuple[int, int]:
+        """The line and offset of one of its records."""
+        if self.places is not None:
+            return self.places[nth]
+        return self.line + nth, self.offset + sum(map(len, self.records[:nth])) + nth
+
 
 class Position(Struct, frozen=True):
-    """A place between two records of an object: all before it is settled, and reading can go on from it.
+    """A place between two records: all before it is settled, and reading can go on from it.
 
     Attributes:
-        offset: bytes of uncompressed content before it.
-        line: the line it is on; the first is 1.
-        in_array: whether the object is one JSON array.
-        compressed: whether the object is gzipped, so that bytes can only be skipped by decompressing them.
+        offset: bytes of uncompressed content before it; where a format has no such, the number of rows before it.
+        line: the line it is on, or the row; the first is 1.
+        format: the name of the format that reads it (see `formats.content`).
+        compression: what the content is compressed with (`gzip`), so that bytes can only be passed over by
+            decompressing them; None where they lie as they are, or where the format itself compresses.
+        state: what else the format has to know to go on, such as a table's columns.
+        stored: bytes, as they are stored, that need not be read again to go on from here.
     """
 
     offset: int
     line: int
-    in_array: bool
-    compressed: bool
+    format: str
+    compression: str | None = None
+    state: bytes | None = None
+    stored: int = 0
 
 
 class Readable(Protocol):

@@ -16,6 +16,7 @@ from importer import bootstrap, log
 from importer.core import ordered
 from importer.core.pipeline import Pipeline
 from importer.formats.content import Content
+from importer.formats.held import Stream
 from importer.limits import CHUNK_BYTES
 from importer.mixpanel.rate_limit import RateLimiter
 
@@ -29,7 +30,7 @@ def run(pipeline: Pipeline, chunks: Iterator[bytes], source: str) -> Counted:
         HandedBack: Mixpanel did not take them.
     """
     limits = ordered.Limits(PATIENCE)
-    report = ordered.run(pipeline, source, Content(chunks).blocks(), None, limits)
+    report = ordered.run(pipeline, source, Content(Stream(chunks)).blocks(), None, limits)
     return Counted(report.read, report.bytes + report.read)
 
 

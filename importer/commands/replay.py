@@ -19,6 +19,7 @@ from importer.core.rejects import Reject, RejectSink
 from importer.core.report import Report
 from importer.errors import DeliveryError, Unreadable
 from importer.formats.content import Content, records_of_message
+from importer.formats.held import Stream
 from importer.records import Record
 
 _MAX_OPEN = 8_000
@@ -107,7 +108,7 @@ def _read(name: str, chunks: Iterable[bytes], seen: set[bytes], outcome: Replay)
     """The rejects of a file, each once, and the record that each carries."""
     line = 0
     try:
-        for line, _, text in Content(chunks, longest=_MAX_REJECT_BYTES).records():
+        for line, _, text in Content(Stream(chunks, name), longest=_MAX_REJECT_BYTES).records():
             if not text.strip():
                 continue
             try:

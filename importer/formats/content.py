@@ -1,7 +1,7 @@
-"""Bytes to records: what an object holds is known by its content, whatever it is called.
+"""Bytes to records: what is stored is known by its content, whatever it is called.
 
-Newline-delimited JSON, or JSON arrays of events; plain or gzipped (of several members too, or twice over). Nothing
-here holds more than a chunk and a record, however large the object, its lines, or what it decompresses to.
+Plain or compressed (of several gzip members too, or twice over). Nothing here holds more than a chunk and a record,
+however large the object, its lines, or what it decompresses to. A format is a file and a row of `FORMATS`.
 """
 
 from __future__ import annotations
@@ -9,49 +9,71 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from importer.errors import Unreadable
+from importer.errors import StalePosition, Unreadable
+from importer.formats import json_array, ndjson
 from importer.formats.compression import GZIP, decompressed
-from importer.formats.detect import is_array, is_json, not_event_data
-from importer.formats.json_array import BrokenArray, elements
-from importer.formats.ndjson import lines
+from importer.formats.detect import is_json, not_event_data
+from importer.formats.held import Held, skipped
+from importer.formats.reader import Format, Head, Reader, Rows, Source
 from importer.limits import CHUNK_BYTES, MAX_EVENT_BYTES
-from importer.records import Block, Position, Record
+from importer.records import Block, Position, Readable, Record
+
+FORMATS = (
+    Format("json", json_array.matches, json_array.Reader),
+    Format("ndjson", ndjson.matches, ndjson.Reader),
+)
+"""All that can be read. The first that matches has it."""
 
 _MAX_GZIP_LAYERS = 2
 """How many times over content may be gzipped: there are files that come out of gzip as they went in."""
 
 _UTF8_MARK = b"\xef\xbb\xbf"
+_BY_NAME = {one.name: one for one in FORMATS}
 
 
 class Content:
-    """What an object holds, as its first bytes tell.
+    """What something stored holds, as its first bytes tell. Nothing is read before it is asked for.
 
     Args:
-        chunks: the object's bytes as stored, from its start, cut anywhere.
+        stored: where the bytes lie.
+        position: where to go on, as `mark` gave it in an earlier reading; by default the beginning.
         most: uncompressed bytes that are read, at most.
         longest: bytes of a line that are held; by default no more than shows that it is too long to be an event.
+        rows: what a table's row comes as: a Mixpanel event, or, where there is a mapping, an object of its columns.
 
     Raises:
-        Unreadable: the content is no event data, or is compressed and damaged from the start.
+        StalePosition: there is no going on from `position`; read from the beginning.
     """
 
-    def __init__(self, chunks: Iterable[bytes], most: int | None = None, longest: int = MAX_EVENT_BYTES) -> None:
-        head, chunks = _head(chunks)
-        self._compressed = head.startswith(GZIP)
-        for _ in range(_MAX_GZIP_LAYERS):
-            if head.startswith(GZIP):
-                head, chunks = _head(_bounded(decompressed(chunks), most))
-        self._start = len(_UTF8_MARK) if head.startswith(_UTF8_MARK) else 0
-        head = head[self._start :]
-        self._chunks = skipped(chunks, self._start)
+    def __init__(
+        self,
+        stored: Readable,
+        position: Position | None = None,
+        *,
+        most: int | None = None,
+        longest: int = MAX_EVENT_BYTES,
+        rows: Rows = "events",
+    ) -> None:
+        self._stored = stored
+        self._position = position
+        self._most = most
         self._longest = longest
-        self._in_array = is_array(head)
-        if not self._in_array and (what := not_event_data(head)):
-            raise Unreadable(f"this is no event data but {what}: it takes JSON, one event a line or an array of events")
+        self._rows: Rows = rows
+        self._chunks: Iterator[bytes] | None = None  # what is stored, as far as it is read in order
+        self._format: Format | None = None
+        self._reader: Reader | None = None
+        if position is not None:
+            self._go_on(position)
 
-    def mark(self, line: int, offset: int) -> Position:
-        """The mark before the record that starts there."""
-        return Position(offset, line, self._in_array, self._compressed)
+    @property
+    def format(self) -> str:
+        """The name of its format.
+
+        Raises:
+            Unreadable: the content is no event data, or is compressed and damaged from the start.
+        """
+        self._opened()
+        return self._format.name if self._format else ""
 
     def blocks(self) -> Iterator[Block]:
         """Reads the records, in order, some at a time.
@@ -61,20 +83,81 @@ class Content:
         a record too long to be an event comes a part that is too long as well.
 
         Raises:
-            Unreadable: the content breaks off, is damaged, or is more than `most`.
+            Unreadable: the content is no event data, breaks off, is damaged, or is more than `most`.
         """
-        return _cut(self._chunks, self.mark(1, self._start), self._longest, opened=False)
-
-    def blocks_from(self, mark: Position) -> Iterator[Block]:
-        """Reads the records after a mark, passing over those before it. See `blocks`."""
-        return _cut(skipped(self._chunks, mark.offset - self._start), mark, self._longest, opened=True)
+        yield from self._opened().blocks()
 
     def records(self) -> Iterator[Record]:
         """Reads the records one by one. See `blocks`."""
         return chain.from_iterable(self.blocks())
 
+    def mark(self, line: int, offset: int) -> Position:
+        """The position before the record that starts there, one that has come already."""
+        return self._opened().mark(line, offset)
 
-def records_of_message(data: bytes, most: int) -> Iterable[Record]:
+    def drain(self) -> None:
+        """Reads what is left of content that made no sense, to know whether the way here is at fault.
+
+        Raises:
+            SourceCorrupted: it is.
+            Exception: it is not known, since reading failed.
+        """
+        for _ in self._chunks or ():
+            pass
+
+    def _opened(self) -> Reader:
+        if self._reader is None:
+            self._open()
+        assert self._reader is not None  # noqa: S101 (that is what opening it does)
+        return self._reader
+
+    def _open(self) -> None:
+        """Looks at the first bytes, and makes the reader that goes with them."""
+        self._chunks = iter(self._stored.chunks())
+        content, chunks, compression = self._decompressed(self._chunks)
+        start = len(_UTF8_MARK) if content.startswith(_UTF8_MARK) else 0
+        head = Head(content[start:CHUNK_BYTES], self._stored.name, len(content) < CHUNK_BYTES)
+        format_ = next((one for one in FORMATS if one.matches(head)), None)
+        if format_ is None:
+            what = not_event_data(head.content)
+            raise Unreadable(f"this is no event data but {what}: it takes JSON, one event a line or an array of events")
+        position = Position(start, 1, format_.name, compression, stored=0 if compression else start)
+        self._read(format_, position, skipped(chunks, start), head)
+
+    def _go_on(self, position: Position) -> None:
+        """Makes the reader that reads on from a position."""
+        format_ = _BY_NAME.get(position.format)
+        if format_ is None:
+            raise StalePosition(f"a checkpoint speaks of a format that is not known here: {position.format}")
+        self._read(format_, position, self._chunks_from(position), None)
+
+    def _chunks_from(self, position: Position) -> Iterator[bytes]:
+        self._chunks = iter(self._stored.chunks(position.stored))
+        if position.compression is None:
+            yield from self._chunks
+            return
+        _, chunks, _ = self._decompressed(self._chunks)
+        yield from skipped(chunks, position.offset)
+
+    def _decompressed(self, chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes], str | None]:
+        """The head of the content, all of it (that too), and what it was compressed with."""
+        head, rest = _head(chunks)
+        compression = "gzip" if head.startswith(GZIP) else None
+        for _ in range(_MAX_GZIP_LAYERS):
+            if head.startswith(GZIP):
+                head, rest = _head(_bounded(decompressed(rest), self._most))
+        return head, rest, compression
+
+    def _read(self, format_: Format, start: Position, chunks: Iterator[bytes], head: Head | None) -> None:
+        if format_.by_range:
+            chunks, self._chunks = iter(()), None
+        self._format = format_
+        self._reader = format_.read(
+            Source(self._stored, chunks, start, self._position is not None, head, self._longest, self._rows)
+        )
+
+
+def records_of_message(data: bytes, most: int, rows: Rows = "events") -> Iterable[Record]:
     """Reads the records of a message: one event, an array of events, or lines of them; gzipped or not.
 
     An event may stand on several lines if it is the only one.
@@ -82,51 +165,27 @@ def records_of_message(data: bytes, most: int) -> Iterable[Record]:
     Args:
         data: the message.
         most: uncompressed bytes that are read, at most.
+        rows: see `Content`.
 
     Raises:
         Unreadable: (while they are read) there is no data, or see `Content`.
     """
     if data.startswith(b"{") and (b"\n" not in data or is_json(data)):
         return ((1, 0, data),)
-    return _records(data, most)
+    return _records(data, most, rows)
 
 
-def _records(data: bytes, most: int) -> Iterator[Record]:
+def _records(data: bytes, most: int, rows: Rows) -> Iterator[Record]:
     if not data:
         raise Unreadable("the message has no data")
-    pieces = (data[start : start + CHUNK_BYTES] for start in range(0, len(data), CHUNK_BYTES))
-    yield from Content(pieces, most).records()
-
-
-def blocks_after(mark: Position, chunks: Iterable[bytes]) -> Iterator[Block]:
-    """Reads the records after a mark; the first of `chunks` starts there, uncompressed. See `Content.blocks`."""
-    return _cut(chunks, mark, MAX_EVENT_BYTES, opened=True)
-
-
-def skipped(chunks: Iterable[bytes], count: int) -> Iterator[bytes]:
-    """The chunks without their first `count` bytes."""
-    for chunk in chunks:
-        if count < len(chunk):
-            yield chunk[count:] if count else chunk
-        count = max(count - len(chunk), 0)
-
-
-def _cut(chunks: Iterable[bytes], mark: Position, longest: int, *, opened: bool) -> Iterator[Block]:
-    if not mark.in_array:
-        yield from lines(chunks, mark.offset, mark.line, longest)
-        return
-    try:
-        for line, offset, record in elements(chunks, mark.offset, mark.line, opened=opened):
-            yield Block([record], line, offset, len(record) + 1)
-    except BrokenArray as error:
-        raise Unreadable(str(error)) from None
+    yield from Content(Held(data), most=most, rows=rows).records()
 
 
 def _head(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
     """As much of the content as is looked at to know what it is, and all of it, that too."""
     rest = _joined(chunks)
     head = next(rest, b"")
-    return head[:CHUNK_BYTES], chain([head], rest)
+    return head, chain([head], rest)
 
 
 def _joined(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -4,8 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from importer.formats.detect import not_event_data
+from importer.formats.reader import Head, Source
 from importer.limits import MAX_EVENT_BYTES
 from importer.records import Block, is_blank
+
+
+def matches(head: Head) -> bool:
+    """Whether this can be lines of JSON: one that could be an event is enough."""
+    return not_event_data(head.content) is None
+
+
+class Reader:
+    """Reads lines. See `formats.reader.Reader`."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.mark = source.mark
+
+    def blocks(self) -> Iterator[Block]:
+        """See `formats.reader.Reader`."""
+        start = self._source.start
+        return lines(self._source.chunks, start.offset, start.line, self._source.longest)
 
 
 def lines(chunks: Iterable[bytes], offset: int = 0, line: int = 1, longest: int = MAX_EVENT_BYTES) -> Iterator[Block]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import msgspec
 from cloudevents.http.event import CloudEvent
@@ -15,20 +15,16 @@ from importer.core.checkpoint import Checkpoint
 from importer.core.ordered import Limits, Progress, run
 from importer.core.pipeline import Pipeline
 from importer.core.report import Report
-from importer.errors import HandedBack, SourceCorrupted, SourceGone
-from importer.formats.content import Content, blocks_after, skipped
-from importer.records import Block, Position
+from importer.errors import HandedBack, SourceCorrupted, SourceGone, StalePosition
+from importer.formats.content import Content
 from importer.reject_sinks.place import sinks
 from importer.settings import Settings
 from importer.storage.checkpoints import BucketCheckpoints
-from importer.storage.gcs import Access, Download, Object, ReadTo
+from importer.storage.gcs import Access, Download, Object
 from importer.storage.globs import matches
 
 FINALIZED = "google.cloud.storage.object.v1.finalized"
 """The type of the CloudEvent that a newly written object sends."""
-
-_Found = tuple[Checkpoint, ReadTo]
-"""How far an earlier delivery came, and how to go on with the download."""
 
 _RETRY_SECONDS = 300.0
 _MARGIN_SHARE = 0.05
@@ -107,7 +103,7 @@ class BucketSource:
         return BucketCheckpoints(self._access, place, download) if place else None
 
     def _import(
-        self, download: Download, checkpoints: BucketCheckpoints | None, found: _Found | None, started: float
+        self, download: Download, checkpoints: BucketCheckpoints | None, found: Checkpoint | None, started: float
     ) -> None:
         try:
             report = self._read(download, checkpoints, found, started)
@@ -122,22 +118,30 @@ class BucketSource:
         self._summarize(download.source, "unreadable" if report.unreadable else "done", report, report.unreadable)
 
     def _read(
-        self, download: Download, checkpoints: BucketCheckpoints | None, found: _Found | None, started: float
+        self, download: Download, checkpoints: BucketCheckpoints | None, found: Checkpoint | None, started: float
     ) -> Report:
-        reading = _Reading(download, found)
+        try:
+            content = Content(download, found.mark if found else None)
+        except StalePosition as stale:
+            self._log.warning(
+                f"The checkpoint of {download.source} cannot be read, so the import starts at the beginning: {stale}",
+                kind="checkpoint",
+                source=download.source,
+            )
+            content, found = Content(download), None
         report = run(
             self._pipeline,
             download.source,
-            reading.blocks(),
+            content.blocks(),
             self._sinks(download.source) if self._sinks else None,
             self._limits(started),
-            found[0].counts.report() if found else None,
-            Progress(checkpoints, reading.mark) if checkpoints else None,
+            found.counts.report() if found else None,
+            Progress(checkpoints, content.mark) if checkpoints else None,
         )
         report.oldest_event_age_seconds = download.age()
         if report.unreadable:
             try:
-                reading.drain()
+                content.drain()
             except Exception as error:
                 if checkpoints and isinstance(error, SourceCorrupted):
                     checkpoints.forget()
@@ -171,42 +175,6 @@ class BucketSource:
             reason=reason,
             **report.counts(),
         )
-
-
-class _Reading:
-    """The records of an object, from its beginning or from a checkpoint on."""
-
-    def __init__(self, download: Download, found: _Found | None) -> None:
-        self._mark: Position | None = found[0].mark if found else None
-        self._read = found[1] if found else ReadTo()
-        self._chunks = download.chunks(self._read)
-        self._content: Content | None = None
-
-    def blocks(self) -> Iterator[Block]:
-        """See `formats.Content.blocks`."""
-        mark = self._mark
-        if mark is not None and not mark.compressed:
-            yield from blocks_after(mark, skipped(self._chunks, mark.offset - self._read.offset))
-            return
-        self._content = Content(self._chunks)
-        yield from self._content.blocks() if mark is None else self._content.blocks_from(mark)
-
-    def mark(self, line: int, offset: int) -> Position:
-        """The mark before the record that starts there."""
-        if self._content is not None:
-            return self._content.mark(line, offset)
-        assert self._mark is not None  # noqa: S101 (records are read by the one or by the other)
-        return Position(offset, line, self._mark.in_array, compressed=False)
-
-    def drain(self) -> None:
-        """Reads what is left of an object that made no sense, to know whether the download is at fault.
-
-        Raises:
-            SourceCorrupted: it is.
-            Exception: it is not known, since the download failed.
-        """
-        for _ in self._chunks:
-            pass
 
 
 def _lies_in(wanted: Object, place: str) -> bool:

@@ -55,8 +55,8 @@ class BucketCheckpoints:
         """Whether the object was imported to its end already."""
         return bool(self._receipt.exists(timeout=self._timeout, retry=self._retry))
 
-    def load(self) -> tuple[Checkpoint, ReadTo] | None:
-        """The checkpoint of an earlier delivery and how far it had read, if there is one that can be read."""
+    def load(self) -> Checkpoint | None:
+        """The checkpoint of an earlier delivery, if there is one that can be read. The download goes on from there."""
         try:
             content = self._checkpoint.download_as_bytes(timeout=self._timeout, retry=self._retry)
             kept = msgspec.json.decode(content, type=_Kept)
@@ -65,11 +65,12 @@ class BucketCheckpoints:
         except msgspec.MsgspecError as error:
             self._tell(f"cannot be read, so the import starts at the beginning: {error}")
             return None
-        return Checkpoint(kept.mark, kept.counts), kept.read
+        self._download.known(kept.read)
+        return Checkpoint(kept.mark, kept.counts)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """See `checkpoint.Checkpoints`."""
-        read = ReadTo() if checkpoint.mark.compressed else self._download.read_before(checkpoint.mark.offset)
+        read = self._download.read_before(checkpoint.mark.stored)
         self._write(self._checkpoint, msgspec.json.encode(_Kept(checkpoint.mark, checkpoint.counts, read)))
 
     def finish(self, counts: dict[str, float]) -> None:

@@ -69,8 +69,12 @@ class Download:
     """Reads an object by ranges: each is a request of its own, tried again by itself, and none is left open while the
     reader waits for Mixpanel. The next range is fetched while the last is worked on.
 
+    It is a `records.Readable`.
+
     Attributes:
-        source: the object's address, with the generation as Google's tools write it (`gs://bucket/name#generation`).
+        name: the object's address (`gs://bucket/name`).
+        source: the same with the generation, as Google's tools write it (`gs://bucket/name#generation`).
+        size: bytes, as they are stored.
 
     Raises:
         SourceGone: it has been overwritten or deleted.
@@ -87,28 +91,43 @@ class Download:
             raise SourceGone("it has been deleted or overwritten since it was announced") from None
         if generation and self._blob.generation != generation:
             raise SourceGone("it has been overwritten since it was announced")
-        self.source = f"gs://{wanted.bucket}/{wanted.name}#{self._blob.generation}"
+        self.name = f"gs://{wanted.bucket}/{wanted.name}"
+        self.source = f"{self.name}#{self._blob.generation}"
+        self.size: int = self._blob.size or 0
 
-    def chunks(self, read: ReadTo | None = None) -> Iterator[bytes]:
-        """The object's bytes as they are stored, whatever its `Content-Encoding`, after those read already.
+    def range(self, start: int, count: int) -> bytes:
+        """`count` bytes from `start` on, fewer at the end, tried again as often as it takes. See `records.Readable`."""
+        fetch = self._access.retry(self._fetch)
+        return fetch(start, count) if count > 0 and start < self.size else b""
+
+    def chunks(self, start: int = 0) -> Iterator[bytes]:
+        """The object's bytes as they are stored, whatever its `Content-Encoding`, from `start` on.
+
+        What comes before `start` is part of the checksum, as far as it is known from an earlier reading (`known`); what
+        is not known is read again, and left out.
 
         Raises:
             SourceCorrupted: at the end, when together they do not have the checksum that Google keeps of the object.
             SourceGone: it was overwritten or deleted meanwhile.
         """
-        first = read or ReadTo()
-        self._read.append(first)
+        first = self.read_before(start)
         offset, crc32c = first.offset, first.crc32c
         for data in self._ranges(offset):
-            for start in range(0, len(data), CHUNK_BYTES):
-                chunk = data[start : start + CHUNK_BYTES]
+            for begin in range(0, len(data), CHUNK_BYTES):
+                chunk = data[begin : begin + CHUNK_BYTES]
+                left_out = max(start - offset, 0)
                 offset += len(chunk)
                 crc32c = google_crc32c.extend(crc32c, chunk)
                 self._read.append(ReadTo(offset, crc32c))
-                yield chunk
+                if left_out < len(chunk):
+                    yield chunk[left_out:] if left_out else chunk
         kept = self._blob.crc32c
         if kept and base64.b64decode(kept) != crc32c.to_bytes(4, "big"):
             raise SourceCorrupted(f"what was downloaded does not have the object's checksum (crc32c {kept})")
+
+    def known(self, read: ReadTo) -> None:
+        """Takes over how far an earlier reading came: `chunks` goes on from there."""
+        self._read.append(read)
 
     def read_before(self, offset: int) -> ReadTo:
         """Where to read on from, to have all the bytes from `offset` on, and the checksum of all the object."""
@@ -120,7 +139,7 @@ class Download:
         return (datetime.now(UTC) - written).total_seconds() if written else 0.0
 
     def _ranges(self, offset: int) -> Iterator[bytes]:
-        end, size = self._blob.size or 0, _MAX_RANGE_BYTES
+        end, size = self.size, _MAX_RANGE_BYTES
         with ThreadPoolExecutor(1, thread_name_prefix="download") as thread:
             fetch = self._access.retry(self._fetch)
             ahead = thread.submit(fetch, offset, size) if offset < end else None
@@ -145,7 +164,7 @@ class Download:
             )
         except NotFound:
             raise SourceGone("it has been deleted or overwritten while it was read") from None
-        expected = min(size, (self._blob.size or 0) - start)
+        expected = min(size, self.size - start)
         if len(data) != expected:
             raise ConnectionError(f"{expected} bytes were asked for from byte {start} on, and {len(data)} came")
         return data

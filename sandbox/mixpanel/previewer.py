@@ -17,6 +17,7 @@ import msgspec
 from importer.core.preparation import Preparer
 from importer.errors import SettingsError, Unreadable
 from importer.formats.content import Content
+from importer.formats.held import Held
 from importer.mappings.loading import load
 from importer.mixpanel import rules
 from importer.mixpanel.event import Completer
@@ -33,7 +34,7 @@ def make(text: bytes, transform: Transform | None) -> Preview:
     previewed: list[Previewed] = []
     preparer = Preparer(Completer(None), None, transform)
     try:
-        found = ((line, record) for line, _, record in Content([text]).records() if not is_blank(record))
+        found = ((line, record) for line, _, record in Content(Held(text)).records() if not is_blank(record))
         for line, record in islice(found, MAX_RECORDS):
             previewed.append(_one(line, record, preparer))
         more = next(found, None) is not None

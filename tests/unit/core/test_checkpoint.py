@@ -23,7 +23,8 @@ from importer.core.ordered import Limits, Progress, run
 from importer.core.rejects import Reject
 from importer.core.report import Report
 from importer.errors import Unreadable
-from importer.formats.content import Content, blocks_after
+from importer.formats.content import Content
+from importer.formats.held import Held, Stream
 from importer.records import Position, Record
 from importer.settings import CredentialKind, Credentials, Settings
 from importer.sources.gcs import BucketSource
@@ -85,13 +86,13 @@ def test_after_any_mark_come_the_records_that_come_there_from_the_start(
     drawn: tuple[bytes, bytes], data: st.DataObject
 ) -> None:
     content, kept = drawn
-    whole, error = read(Content([kept]).blocks())
+    whole, error = read(Content(Held(kept)).blocks())
     n = data.draw(st.integers(0, len(whole) - 1))
-    mark = Content([kept]).mark(*whole[n][:2])
-    assert mark.compressed == (kept != content)
-    assert read(Content([kept]).blocks_from(mark)) == (whole[n:], error)
-    cut = data.draw(st.integers(mark.offset, len(content)))
-    assert read(blocks_after(mark, [content[mark.offset : cut], content[cut:]])) == (whole[n:], error)
+    mark = Content(Held(kept)).mark(*whole[n][:2])
+    assert (mark.compression is not None) == (kept != content)
+    assert read(Content(Held(kept), mark).blocks()) == (whole[n:], error)
+    cut = data.draw(st.integers(mark.stored, len(kept)))
+    assert read(Content(Stream([kept[:cut], kept[cut:]]), mark).blocks()) == (whole[n:], error)
 
 
 class Saved(list[Checkpoint]):
@@ -129,14 +130,14 @@ def test_the_counts_at_a_checkpoint_and_those_after_it_are_those_of_the_whole(
         batch_events=batch_events,
         transform="tests.unit.core.test_checkpoint:without_distinct_id" if transformed else None,
     )
-    content, first, saved = Content([kept]), Kept(), Saved()
+    content, first, saved = Content(Held(kept)), Kept(), Saved()
     whole = run(through, "s", content.blocks(), first, Limits(10), progress=Progress(saved, content.mark, every=-1))
     if not saved:
         return
     at = saved[len(saved) * share // 100]  # how many there are depends on who is faster
     assert at.counts.imported + at.counts.rejected + at.counts.dropped == at.counts.report().read
     second = Kept()
-    rest = run(through, "s", Content([kept]).blocks_from(at.mark), second, Limits(10), report=at.counts.report())
+    rest = run(through, "s", Content(Held(kept), at.mark).blocks(), second, Limits(10), report=at.counts.report())
     assert counted(rest) == counted(whole)
     assert placed(first.rejects[: at.counts.rejected]) + placed(second.rejects) == placed(first.rejects)
     assert rest.unreadable == whole.unreadable
@@ -173,7 +174,8 @@ def opened(access: Access, bucket: Bucket) -> Open:
 
 
 def checkpoint(offset: int, *, compressed: bool = False) -> Checkpoint:
-    return Checkpoint(Position(offset, 7, False, compressed), Counts(imported=5, rejected=1, bytes=offset, seconds=0.5))
+    mark = Position(offset, 7, "ndjson", "gzip" if compressed else None, stored=0 if compressed else offset)
+    return Checkpoint(mark, Counts(imported=5, rejected=1, bytes=offset, seconds=0.5))
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -185,12 +187,13 @@ def test_a_checkpoint_is_found_again_with_where_to_read_on_from(bucket: Bucket, 
         pass
     for offset in (300_000, 600_000):
         checkpoints.save(checkpoint(offset, compressed=compressed))
-    found = opened()[1].load()
-    assert found
-    assert found[0] == checkpoint(600_000, compressed=compressed)
-    assert found[1].offset == (0 if compressed else 524_288)
-    download, _ = opened()
-    assert b"".join(download.chunks(found[1])) == b"x" * (1_000_000 - found[1].offset)
+    download, checkpoints = opened()
+    found = checkpoints.load()
+    assert found == checkpoint(600_000, compressed=compressed)
+    assert download.read_before(found.mark.stored).offset == (0 if compressed else 524_288)
+    before = bucket.read().get("file", 0)
+    assert b"".join(download.chunks(found.mark.stored)) == b"x" * (1_000_000 - found.mark.stored)
+    assert bucket.read()["file"] - before == 1_000_000 - (0 if compressed else 524_288)
     checkpoints.forget()
     checkpoints.forget()
     assert opened()[1].load() is None
@@ -228,8 +231,7 @@ def test_a_checkpoint_that_cannot_be_saved_leaves_the_one_before_and_a_line(
     checkpoints.save(checkpoint(2))
     bucket.end_trouble()
     found = checkpoints.load()
-    assert found
-    assert found[0] == checkpoint(1)
+    assert found == checkpoint(1)
     (line,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert (line["kind"], line["severity"]) == ("checkpoint", "WARNING")
     assert "was not saved: RetryError" in line["message"]
@@ -245,13 +247,26 @@ def test_while_the_bucket_cannot_be_read_nobody_starts_at_the_beginning(bucket: 
             ask()
 
 
-GENUINE = msgspec.json.encode({"mark": Position(9, 2, False, False), "counts": Counts(), "read": {"offset": 0}})
+GENUINE = msgspec.json.encode({"mark": Position(9, 2, "ndjson"), "counts": Counts(), "read": {"offset": 0}})
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"not JSON", b"{}", b"[]", b"\xff", GENUINE[:-9], GENUINE.replace(b"9", b'"9"')],
-    ids=["empty", "no JSON", "foreign", "an array", "no text", "cut off", "of other types"],
+    [
+        b"",
+        b"not JSON",
+        b"{}",
+        b"[]",
+        b"\xff",
+        GENUINE[:-9],
+        GENUINE.replace(b"9", b'"9"'),
+        GENUINE.replace(b'"format":"ndjson"', b'"in_array":false,"compressed":false'),
+        GENUINE.replace(b"ndjson", b"of-tomorrow"),
+    ],
+    ids=[
+        *("empty", "no JSON", "foreign", "an array", "no text", "cut off", "of other types"),
+        *("of an earlier version", "of a format unknown here"),
+    ],
 )
 def test_a_checkpoint_that_makes_no_sense_is_passed_over_with_a_line_and_the_file_starts_at_its_beginning(
     standin: Standin, bucket: Bucket, access: Access, content: bytes, capsys: pytest.CaptureFixture[str]

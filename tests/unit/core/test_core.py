@@ -15,6 +15,7 @@ from importer.core.ordered import Limits, run
 from importer.core.pipeline import Pipeline
 from importer.errors import HandedBack
 from importer.formats.content import Content
+from importer.formats.held import Held, Stream
 from importer.settings import CredentialKind, Credentials, Settings
 from sandbox.processes import ROOT
 
@@ -59,7 +60,7 @@ def test_the_core_can_be_tried_without_a_network_and_with_a_clock_of_ones_own() 
     """Invariants 1 and 7: records come to their end, are all accounted for, and the time is what the clock says."""
     ticks = count()
     pipeline = Pipeline(NO_NETWORK, clock=lambda: next(ticks))
-    report = run(pipeline, "source", Content([b"bad\n{}\n{}\n"]).blocks(), None, Limits(retry_seconds=10))
+    report = run(pipeline, "source", Content(Held(b"bad\n{}\n{}\n")).blocks(), None, Limits(retry_seconds=10))
     looks = next(ticks)
     assert (report.read, report.imported, report.rejected, report.dropped) == (3, 0, 1, 2)
     assert 0 < report.seconds < looks
@@ -69,6 +70,6 @@ def test_the_core_can_be_tried_without_a_network_and_with_a_clock_of_ones_own() 
 def test_reading_stops_when_the_clock_it_was_given_says_so() -> None:
     """Invariants 6 and 7, also within a record that has no end: the work is handed back in time."""
     ticks = count()
-    endless = Content(b'{"a":"' + b"x" * (1 << 18) for _ in count())
+    endless = Content(Stream(b'{"a":"' + b"x" * (1 << 18) for _ in count()))
     with pytest.raises(HandedBack, match="the time limit came before the end"):
         run(Pipeline(NO_NETWORK, lambda: next(ticks)), "source", endless.blocks(), None, Limits(10, stop_at=100))

@@ -22,7 +22,8 @@ from importer.core.pipeline import Pipeline
 from importer.core.rejects import Reject
 from importer.core.report import Report
 from importer.errors import FatalDeliveryError, HandedBack, RejectSinkError
-from importer.formats.content import Content, blocks_after
+from importer.formats.content import Content
+from importer.formats.held import Held, Stream
 from importer.limits import CHUNK_BYTES
 from sandbox.clients import Standin
 from sandbox.events import BAD_JSON, BAD_KINDS, Events
@@ -36,14 +37,10 @@ def _log() -> None:
     log.configure("ERROR")
 
 
-def chunks(content: bytes) -> Iterator[bytes]:
-    return (content[n : n + CHUNK_BYTES] for n in range(0, len(content), CHUNK_BYTES))
-
-
 def imported(
     pipeline: Pipeline, content: bytes, kept: Kept | None = None, limits: Limits | None = None, **more: Any
 ) -> Report:
-    blocks = Content(chunks(content)).blocks()
+    blocks = Content(Held(content)).blocks()
     return run(pipeline, SOURCE, blocks, kept or Kept(), limits or Limits(10), **more)
 
 
@@ -240,7 +237,7 @@ def test_a_source_that_fails_is_handed_back_and_what_came_before_is_imported(
         raise ConnectionResetError("half way")
 
     with pytest.raises(HandedBack, match="ConnectionResetError: half way") as raised:
-        run(pipeline(), SOURCE, Content(broken()).blocks(), Kept(), Limits(10))
+        run(pipeline(), SOURCE, Content(Stream(broken())).blocks(), Kept(), Limits(10))
     report = raised.value.report
     assert report.imported == len(standin.ids()) >= 4_000
     assert report.handed_back == 5_000 - report.imported
@@ -311,7 +308,7 @@ def test_a_slow_mixpanel_slows_the_reader(standin: Standin, pipeline: MakePipeli
 
     through = pipeline(batch_events=50, concurrency=4, buffer_bytes=10_000_000)
     # The head, by which content is known, is read at once: about 300 rows. Then: what is on its way, and two batches.
-    run(through, SOURCE, Content(watched()).blocks(), Kept(), Limits(10))
+    run(through, SOURCE, Content(Stream(watched())).blocks(), Kept(), Limits(10))
     assert len(standin.ids()) == 4_000
     assert max(ahead) <= 2 * CHUNK_BYTES / 850 + (4 + 2) * 50
 
@@ -331,7 +328,7 @@ def test_a_file_of_nothing_but_long_rejects_is_not_held_in_memory(pipeline: Make
 
     counted = Counted()
     tracemalloc.start()
-    report = run(pipeline(), SOURCE, Content(endless(300)).blocks(), counted, Limits(10))
+    report = run(pipeline(), SOURCE, Content(Stream(endless(300))).blocks(), counted, Limits(10))
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (report.rejected, counted.kept) == (301, 301)
@@ -344,7 +341,7 @@ def test_rejects_that_cannot_be_kept_hand_the_work_back(standin: Standin, pipeli
             raise RejectSinkError("no room")
 
     with pytest.raises(HandedBack, match="the rejects could not be kept: no room"):
-        run(pipeline(), SOURCE, Content([event(1) + b"\nnull"]).blocks(), Broken(), Limits(10))
+        run(pipeline(), SOURCE, Content(Held(event(1) + b"\nnull")).blocks(), Broken(), Limits(10))
 
 
 class Saved:
@@ -368,7 +365,7 @@ def test_a_checkpoint_is_true_and_reading_on_from_it_completes_the_import(
     events = Events(3_000, "small", seed=seed, bad_share=0.05)
     content = b"\n".join(events.records())
     standin.faults(jitter=0.02, **{"500": 0.1}, seed=seed)
-    saved, made = Saved(standin), Content(chunks(content))
+    saved, made = Saved(standin), Content(Held(content))
     through = pipeline(batch_events=25)  # more batches than may wait for one that is slow
     run(through, SOURCE, made.blocks(), Kept(), Limits(10), progress=Progress(saved, made.mark, every=0))
     assert len(saved.all) > 3
@@ -380,7 +377,7 @@ def test_a_checkpoint_is_true_and_reading_on_from_it_completes_the_import(
         assert checkpoint.counts.imported == sum(n in good for n in before)
         assert checkpoint.counts.rejected == sum(n in bad for n in before)
     checkpoint, _ = saved.all[len(saved.all) // 2]
-    rest = blocks_after(checkpoint.mark, [content[checkpoint.mark.offset :]])
+    rest = Content(Held(content), checkpoint.mark).blocks()
     report = run(through, SOURCE, rest, Kept(), Limits(10), report=checkpoint.counts.report())
     assert (report.read, report.imported, report.rejected) == (3_000, len(good), len(bad))
 

@@ -15,7 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from importer.errors import Unreadable
-from importer.formats.content import Content, blocks_after, records_of_message
+from importer.formats.content import Content, records_of_message
+from importer.formats.held import Held, Stream
 from importer.formats.ndjson import lines
 from importer.limits import CHUNK_BYTES, MAX_EVENT_BYTES
 from importer.records import Record
@@ -27,13 +28,13 @@ CUT = [(1, 0, b'{"a":1}'), (2, 8, b'{"b":2}')]
 
 
 def records(content: bytes, size: int = CHUNK_BYTES) -> list[Record]:
-    return list(Content(content[n : n + size] for n in range(0, len(content), size)).records())
+    return list(Content(Stream(content[n : n + size] for n in range(0, len(content), size))).records())
 
 
 def read(chunks: Iterable[bytes]) -> tuple[list[Record], str | None]:
     found: list[Record] = []
     try:
-        for record in Content(chunks).records():
+        for record in Content(Stream(chunks)).records():
             found.append(record)  # noqa: PERF402 (what came before the exception counts)
     except Unreadable as error:
         return found, str(error)
@@ -230,7 +231,7 @@ ENDLESS: dict[str, Callable[[int], Iterable[bytes]]] = {
 @pytest.mark.parametrize("endless", ENDLESS.values(), ids=ENDLESS.keys())
 def test_nothing_makes_memory_grow_with_the_length_of_the_content(endless: Callable[[int], Iterable[bytes]]) -> None:
     def most_held(chunks: int) -> int:
-        given = Content(endless(chunks)).records()
+        given = Content(Stream(endless(chunks))).records()
         tracemalloc.start()
         for _ in given:
             pass
@@ -300,11 +301,9 @@ def test_reading_goes_on_from_any_record_as_if_it_had_never_stopped(
     whole = not_blank([records(content)])
     n = data.draw(st.integers(0, len(whole) - 1))
     stored = gzip.compress(content) if packed else content
-    found = Content([stored])
-    place = found.mark(*whole[n][:2])
-    assert not_blank(found.blocks_from(place)) == whole[n:]
-    assert place.compressed == packed
-    assert not_blank(blocks_after(place, [content[place.offset :]])) == whole[n:]
+    place = Content(Held(stored)).mark(*whole[n][:2])
+    assert not_blank(Content(Held(stored), place).blocks()) == whole[n:]
+    assert (place.compression, place.stored) == (("gzip", 0) if packed else (None, place.offset))
 
 
 MESSAGES = {

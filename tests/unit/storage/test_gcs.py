@@ -121,13 +121,34 @@ def test_reading_goes_on_from_where_another_download_came_to(bucket: Bucket, ope
         read = first.read_before(offset)
         assert offset - CHUNK < read.offset <= offset
         assert read.crc32c == google_crc32c.value(CONTENT[: read.offset])
-        assert b"".join(opened().chunks(read)) == CONTENT[read.offset :]
+        again = opened()
+        again.known(read)
+        before = bucket.read()["file"]
+        assert b"".join(again.chunks(offset)) == CONTENT[offset:]
+        assert bucket.read()["file"] - before == len(CONTENT) - read.offset
+
+
+def test_what_is_not_known_of_the_beginning_is_read_again_for_the_checksum(bucket: Bucket, opened: Open) -> None:
+    bucket.put("file", CONTENT)
+    assert b"".join(opened().chunks(5_678)) == CONTENT[5_678:]
+    assert bucket.read()["file"] == len(CONTENT)
+
+
+def test_any_range_comes_by_itself_and_is_tried_again(bucket: Bucket, opened: Open) -> None:
+    bucket.put("file", CONTENT)
+    bucket.faults(seed=3, cut=0.3)
+    download = opened()
+    assert download.size == len(CONTENT)
+    for start, count in ((0, 1), (12_000, 345), (12_000, 9_999), (12_345, 1), (20_000, 5), (7, 0)):
+        assert download.range(start, count) == CONTENT[start : start + count]
 
 
 def test_a_checksum_that_is_not_of_what_was_read_before_shows_at_the_end(bucket: Bucket, opened: Open) -> None:
     bucket.put("file", CONTENT)
+    download = opened()
+    download.known(ReadTo(1_000, google_crc32c.value(CONTENT[:999])))
     with pytest.raises(SourceCorrupted):
-        list(opened().chunks(ReadTo(1_000, google_crc32c.value(CONTENT[:999]))))
+        list(download.chunks(1_000))
 
 
 def test_of_a_very_long_object_the_last_places_are_known(
