@@ -23,11 +23,11 @@ from bench import targets
 from bench.measuring import THEIRS, on_core
 from bench.report.cost import LIMIT
 from bench.report.plot import Bar, bars
-from bench.sections import limit, memory, startup, throughput
+from bench.sections import limit, memory, paths, startup, throughput
 from bench.targets import Results, speed
 from sandbox import processes
 
-SECTIONS = ("core", "function", "peers", "startup", "memory", "limit")
+SECTIONS = ("core", "function", "peers", "startup", "memory", "limit", "paths")
 RESULTS = processes.ROOT / "bench" / "results"
 PICTURE = processes.ROOT / "docs" / "images" / "performance.svg"
 
@@ -78,16 +78,14 @@ def main() -> None:
 def _measure(given: argparse.Namespace) -> Results:
     chosen: set[str] = given.only
     runs = given.runs or (1 if given.quick else 5)
+    events = given.events or (20_000 if given.quick else 200_000)
     seconds = 15 if given.quick else given.limit_seconds
     return Results(
         startup=startup.measure(runs) if "startup" in chosen else {},
-        throughput=(
-            throughput.measure(chosen & _THROUGHPUT, runs, 20_000 if given.quick else 200_000, _say)
-            if chosen & _THROUGHPUT
-            else {}
-        ),
+        throughput=(throughput.measure(chosen & _THROUGHPUT, runs, events, _say) if chosen & _THROUGHPUT else {}),
         memory=memory.measure(10 if given.quick else 100, min(runs, 3), _say) if "memory" in chosen else {},
         limit=limit.measure(seconds, _say, tuple(given.limits)) if "limit" in chosen else [],
+        paths=paths.measure(runs, events, _say) if "paths" in chosen else {},
     )
 
 
@@ -99,6 +97,7 @@ def _show(run: Run) -> None:
         "Cost": throughput.costs(results.throughput) if results.throughput else "",
         "Start-up, medians": startup.report(results.startup) if results.startup else "",
         "Memory": memory.report(results.memory) if results.memory else "",
+        "Paths, medians": paths.report(results.paths) if results.paths else "",
         "Under the limit": limit.report(results.limit) if results.limit else "",
         "Targets": targets.report(found) if found else "",
     }
@@ -151,6 +150,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measures the importer beside others.")
     parser.add_argument("--only", type=_sections, default=set(SECTIONS), metavar=",".join(SECTIONS))
     parser.add_argument("--runs", type=int, metavar="N", help="of each contender (default: 5, with --quick 1)")
+    parser.add_argument("--events", type=int, metavar="N", help="in a file (default: 200,000, with --quick 20,000)")
     parser.add_argument("--quick", action="store_true", help="few events: shows that it works, not how fast")
     parser.add_argument("--limit-seconds", type=float, default=60, metavar="S", help="under each limit (default: 60)")
     parser.add_argument("--limits", nargs="*", default=[""], metavar="NAME", help="those whose name starts so")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal, cast
 
+import msgspec
+from isal import igzip
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
@@ -15,8 +19,19 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mixp
 """What is made or installed for benchmarks, and not worth to be made again each time."""
 
 
+Layout = Literal["lines", "crlf", "blank lines", "array", "array of lines", "pretty array"]
+"""How the events lie in the file. Of blank lines there is one in `_BLANK_EVERY`."""
+
+_BLANK_EVERY = 200
+_AT_A_TIME = 500
+
+
 class Sample(Struct, frozen=True):
-    """A file of `count` events, as often as `times` says; for the rest see `sandbox.events.Events`."""
+    """A file of `count` events, as often as `times` says; for the rest see `sandbox.events.Events`.
+
+    Attributes:
+        ips: whether events have an `ip`: complete ones do, since the importer adds one to those that have none.
+    """
 
     count: int
     shape: Shape = "dense"
@@ -25,6 +40,8 @@ class Sample(Struct, frozen=True):
     gzip: bool = False
     seed: int = 1
     times: int = 1
+    layout: Layout = "lines"
+    ips: bool = True
 
     @property
     def events(self) -> int:
@@ -34,7 +51,7 @@ class Sample(Struct, frozen=True):
     def path(self) -> Path:
         """The file, made if it is not there yet."""
         CACHE.mkdir(parents=True, exist_ok=True)
-        name = "-".join(str(value).lower() for value in asdict(self).values())
+        name = "-".join(str(value).lower().replace(" ", "_") for value in asdict(self).values())
         path = CACHE / f"events-{name}.jsonl{'.gz' if self.gzip else ''}"
         if not path.exists():
             unfinished = path.with_name(f"{path.name}.{os.getpid()}")
@@ -53,5 +70,41 @@ class Sample(Struct, frozen=True):
             for _ in range(self.times):
                 file.write(once)
             return
-        events = Events(self.count, self.shape, self.seed, bad_share=self.bad_share, insert_ids=self.insert_ids)
-        events.write(file, gzip=self.gzip)
+        if self.gzip:
+            with igzip.IGzipFile("", "wb", 1, file, 0) as compressing:  # type: ignore[no-untyped-call]
+                self._lay(cast(BinaryIO, compressing))
+        else:
+            self._lay(file)
+
+    def _lay(self, file: BinaryIO) -> None:
+        start, between, end = _LAYOUTS[self.layout]
+        file.write(start)
+        records = _records(self)
+        first = True
+        while some := list(islice(records, _AT_A_TIME)):
+            file.write((b"" if first else between) + between.join(some))
+            first = False
+        file.write(end)
+
+
+_LAYOUTS: dict[Layout, tuple[bytes, bytes, bytes]] = {
+    "lines": (b"", b"\n", b"\n"),
+    "crlf": (b"", b"\r\n", b"\r\n"),
+    "blank lines": (b"", b"\n", b"\n"),
+    "array": (b"[", b",", b"]"),
+    "array of lines": (b"[\n", b",\n", b"\n]\n"),
+    "pretty array": (b"[\n", b",\n", b"\n]\n"),
+}
+"""What stands before the events, between them, and after them."""
+
+
+def _records(sample: Sample) -> Iterator[bytes]:
+    events = Events(sample.count, sample.shape, sample.seed, bad_share=sample.bad_share, insert_ids=sample.insert_ids)
+    for number, record in enumerate(events.records()):
+        if sample.ips:
+            record = record.replace(b'"time":', b'"ip":"198.51.100.%d","time":' % (number % 256), 1)
+        if sample.layout == "pretty array":
+            record = b"  " + msgspec.json.format(record, indent=2).replace(b"\n", b"\n  ")
+        elif sample.layout == "blank lines" and number % _BLANK_EVERY == 0:
+            record = b"\n" + record
+        yield record

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from bench.measuring import Usage
 from bench.report.table import table
-from bench.sections import memory, throughput
+from bench.sections import memory, paths, throughput
 from bench.sections.limit import Held
 from bench.sections.startup import EMPTY_OF, Start
 from bench.sections.throughput import CORE, CORE_TRANSFORM, FLOOR, FUNCTION, NODE, SAMPLE_BUCKET
@@ -22,6 +22,7 @@ class Results(Struct, frozen=True):
     startup: dict[str, list[Start]]
     memory: dict[str, list[Usage]]
     limit: list[Held]
+    paths: dict[str, list[Usage]] = {}
 
 
 class Target(Struct, frozen=True):
@@ -44,6 +45,10 @@ def targets(results: Results) -> list[Target]:
         *_startup(results.startup),
         *_memory(results.memory),
         *_limit(results.limit),
+        *(
+            Target(f"{name}: processor time, times that of complete lines", None, most, figure)
+            for name, figure, most in paths.ratios(results.paths)
+        ),
     ]
 
 
