@@ -14,6 +14,9 @@ MAX_DEPTH = 3
 _PLACEHOLDERS = "anon anonymous nil none null n/a na undefined unknown <nil> 0 -1 true false [] {}"
 DISALLOWED_IDS = frozenset({"00000000-0000-0000-0000-000000000000", *_PLACEHOLDERS.split()})
 """What neither distinct_id nor $insert_id may be: values that betray a mistake in the sender."""
+IDENTITY_CALLS = frozenset(("$identify", "$create_alias", "$merge"))
+"""Names of events that are no events: Mixpanel's `/import` rejects the whole batch that one of them is in, in a project
+with the simplified merge."""
 
 CHUNK_BYTES = 1 << 18
 """How much content is worked on at a time: also what a gzip bomb can make us hold."""

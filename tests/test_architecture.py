@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.processes import ROOT
 
-GROUND = {"settings", "variables", "log", "limits", "errors", "records"}
+GROUND = {"settings", "variables", "log", "limits", "errors", "records", "times"}
 ALLOWED = {
     "formats": GROUND,
     "mappings": GROUND,

@@ -15,10 +15,6 @@ from importer.limits import DISALLOWED_IDS
 FORBIDDEN = DISALLOWED_IDS.union(*((one.upper(), one.title()) for one in DISALLOWED_IDS), ("",))
 """Ids that betray a mistake in the sender, in the spellings that programs give them: they count as absent."""
 
-IDENTITY_CALLS = frozenset(("$identify", "$create_alias", "$merge"))
-"""Names of events that are no events: Mixpanel's `/import` rejects the whole batch that one of them is in, in a project
-with the simplified merge."""
-
 _DEVICE = "$device:"
 
 

@@ -15,7 +15,7 @@ from importer.mappings.decoding import decode
 from importer.mappings.identity import identify
 from importer.mappings.insert_ids import hashed, insert_id
 from importer.mappings.properties import beyond_limits, flatten, kept
-from importer.mappings.times import from_epoch, from_iso
+from importer.times import from_epoch, from_iso
 
 UUID = "523095E5-0bd1-4f0c-8d3c-1f1f77a7d0aa"
 

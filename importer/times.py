@@ -1,6 +1,6 @@
-"""Times as vendors write them, made exact milliseconds since the epoch; what is finer than that is cut off.
+"""Times as others write them, made exact milliseconds since the epoch; what is finer than that is cut off.
 
-Each function gives None for what is no time, or one before 1971, which Mixpanel does not take; see `reasons.no_time`.
+Each function gives None for what is no time, or one before 1971, which Mixpanel does not take.
 """
 
 from __future__ import annotations
