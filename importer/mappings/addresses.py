@@ -12,11 +12,13 @@ _port = re.compile(r"\[(.+)\](?::\d+)?|([\d.]+):\d+", re.ASCII).fullmatch
 
 def client_ip(value: object) -> str | None:
     """The address without a port (`[::1]:53708` is `::1`); None for what is no address, such as `1.2.x.x`."""
-    if value.__class__ is not str or len(value) > 60:
+    if value.__class__ is not str:
         return None
     text: str = value
     if _is_v4(text):
         return text
+    if len(text) > 60:
+        return None
     if found := _port(text):
         text = found[1] or found[2]
     try:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 import msgspec
+from msgspec import Struct
 
 from importer.errors import InvalidRecord
 from importer.mappings.outcome import Mapping, Outcome
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _NOTHING: dict[str, Any] = {}
+
+T = TypeVar("T", bound=Struct)
 
 
 def decode(record: bytes) -> dict[str, Any] | InvalidRecord:
@@ -32,6 +35,48 @@ def decode(record: bytes) -> dict[str, Any] | InvalidRecord:
             return _decode_otherwise(record)
         except InvalidRecord as reason:
             return reason
+
+
+class Shape(Generic[T]):
+    """Reads records as a Struct that names the fields a mapping looks at: twice as fast as all of them in a dict.
+
+    Its fields are `Any = None`, or a Struct like itself, or a dict, `or None`: what is no object where one should be
+    counts as absent.
+    """
+
+    def __init__(self, shape: type[T]) -> None:
+        self._shape = shape
+        self._decode = msgspec.json.Decoder(shape).decode
+
+    def read(self, record: bytes) -> T | InvalidRecord:
+        """The record's fields, or the reason why it is no object."""
+        try:
+            return self._decode(record)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            decoded = decode(record)
+            return decoded if isinstance(decoded, InvalidRecord) else self.convert(decoded)
+
+    def convert(self, record: dict[str, Any]) -> T:
+        """The fields of a record that is decoded already."""
+        try:
+            return msgspec.convert(record, self._shape)
+        except msgspec.ValidationError:
+            return msgspec.convert(_with_objects_alone(record, self._shape), self._shape)
+
+
+def _with_objects_alone(record: dict[str, Any], shape: type[Struct]) -> dict[str, Any]:
+    """The record without what is no object where the shape has one."""
+    found = dict(record)
+    for name, hint in get_type_hints(shape).items():
+        inner = next((one for one in get_args(hint) if one is not type(None)), Any)
+        if inner is Any or name not in found:
+            continue
+        value = found[name]
+        if not isinstance(value, dict):
+            found[name] = None
+        elif isinstance(inner, type) and issubclass(inner, Struct):
+            found[name] = _with_objects_alone(value, inner)
+    return found
 
 
 def of_objects(outcomes: Callable[[dict[str, Any]], list[Outcome]]) -> Mapping:

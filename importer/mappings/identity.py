@@ -16,6 +16,8 @@ FORBIDDEN = DISALLOWED_IDS.union(*((one.upper(), one.title()) for one in DISALLO
 """Ids that betray a mistake in the sender, in the spellings that programs give them: they count as absent."""
 
 _DEVICE = "$device:"
+_ODD = "$\U0010ffff"
+"""Texts that begin with a space or a $ are less than this, and hardly any id is."""
 
 
 def as_id(value: Any) -> str:
@@ -23,6 +25,8 @@ def as_id(value: Any) -> str:
     kind = value.__class__
     if kind is str:
         text: str = value
+        if text > _ODD:
+            return "" if text in FORBIDDEN else text
     elif kind is int:
         text = str(value)
     elif kind is float:
@@ -47,9 +51,9 @@ def identify(properties: dict[str, Any], user_id: object, device_id: object) -> 
         reject (`reasons.no_user`).
     """
     user, device = as_id(user_id), as_id(device_id)
-    if user.startswith(_DEVICE):
+    if user < _ODD and user.startswith(_DEVICE):
         user, device = "", device or user
-    if device.startswith(_DEVICE):
+    if device < _ODD and device.startswith(_DEVICE):
         device = as_id(device[len(_DEVICE) :])
     if device:
         properties["$device_id"] = device

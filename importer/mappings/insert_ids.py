@@ -27,7 +27,7 @@ def insert_id(vendor_id: object) -> str | None:
     text = as_id(vendor_id)
     if _is_legal(text):
         return text
-    return hashed(text) if text else None
+    return _sha256(text.encode()).hexdigest()[:32] if text else None
 
 
 def hashed(*parts: object) -> str:
@@ -36,4 +36,4 @@ def hashed(*parts: object) -> str:
     Raises:
         TypeError: a part is no JSON value.
     """
-    return _sha256(_encode(parts), usedforsecurity=False).hexdigest()[:32]
+    return _sha256(_encode(parts)).hexdigest()[:32]

@@ -28,6 +28,37 @@ def kept(found: dict[str, Any], leave_out: frozenset[str] = RESERVED) -> dict[st
     return {name: value for name, value in found.items() if value is not None and name not in leave_out}
 
 
+def add(found: dict[str, Any], given: dict[str, Any]) -> InvalidRecord | None:
+    """Adds what a vendor's record has as properties of its own: those with a value that may pass.
+
+    Returns:
+        The reason why Mixpanel would reject one of them; None if it would not. See also `too_many`.
+    """
+    for name, value in given.items():
+        if value is None or name in RESERVED:
+            continue
+        if value.__class__ not in _PLAIN and (problem := _problem(value, 0)):
+            return _rejected(name, problem)
+        found[name] = value
+    return None
+
+
+def is_scalar(value: object) -> bool:
+    """Whether it is a text, a number or a boolean, and not empty: what one of Mixpanel's own properties may be."""
+    kind = value.__class__
+    return (value != "" if kind in _PLAIN else kind is int and -_HUGE < value < _HUGE) and value is not None  # type: ignore[operator]
+
+
+def too_many(properties: dict[str, Any]) -> InvalidRecord | None:
+    """The reason why Mixpanel would reject so many properties, with those that completion adds; None if it would not."""
+    if len(properties) < MAX_PROPERTIES - 2:
+        return None
+    count = len(properties) + ("ip" not in properties) + ("$insert_id" not in properties)
+    if count < MAX_PROPERTIES:
+        return None
+    return InvalidRecord(f"has {count} properties: Mixpanel takes fewer than {MAX_PROPERTIES}", "properties")
+
+
 def flatten(found: dict[str, Any], prefix: str = "", separator: str = ".") -> dict[str, Any]:
     """Objects within objects as one: `{"a": {"b": 1}}` becomes `{"a.b": 1}`. Lists stay as they are."""
     flat: dict[str, Any] = {}
@@ -48,15 +79,14 @@ def beyond_limits(properties: dict[str, Any]) -> InvalidRecord | None:
     https://developer.mixpanel.com/reference/import-events: fewer than 255 properties, keys and elements, objects at
     most 3 deep within a property. What completion adds, an `ip` and an `$insert_id`, counts.
     """
-    count = len(properties) + ("ip" not in properties) + ("$insert_id" not in properties)
-    if count >= MAX_PROPERTIES:
-        return InvalidRecord(f"has {count} properties: Mixpanel takes fewer than {MAX_PROPERTIES}")
-    if _PLAIN.issuperset(map(type, properties.values())):
-        return None
     for name, value in properties.items():
         if value.__class__ not in _PLAIN and (problem := _problem(value, 0)):
-            return InvalidRecord(f"has a property that Mixpanel would reject: {name} {problem}", f"properties.{name}")
-    return None
+            return _rejected(name, problem)
+    return too_many(properties)
+
+
+def _rejected(name: str, problem: str) -> InvalidRecord:
+    return InvalidRecord(f"has a property that Mixpanel would reject: {name} {problem}", f"properties.{name}")
 
 
 def _problem(value: Any, depth: int) -> str | None:

@@ -1,0 +1,180 @@
+"""Calls of the Segment family, as far as Segment and RudderStack agree: their fields, and what their context tells.
+
+https://segment.com/docs/connections/spec/common/, https://www.rudderstack.com/docs/event-spec/standard-events/
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from importer.errors import InvalidRecord
+from importer.mappings import reasons
+from importer.mappings.addresses import client_ip
+from importer.mappings.countries import country_code
+from importer.mappings.decoding import Shape
+from importer.mappings.identity import identify
+from importer.mappings.insert_ids import insert_id
+from importer.mappings.outcome import Event
+from importer.mappings.properties import is_scalar, too_many
+from importer.mappings.user_agents import client
+from importer.times import from_iso
+
+NOT_EVENTS = {"identify": "identify call", "group": "group call", "alias": "alias call"}
+"""Types that say who somebody is rather than what happened: Mixpanel's /import takes events alone."""
+
+Object = dict[str, Any]
+
+
+class Page(Struct, gc=False):
+    """`context.page`."""
+
+    url: Any = None
+    referrer: Any = None
+    title: Any = None
+
+
+class Library(Struct, gc=False):
+    """`context.library`."""
+
+    name: Any = None
+    version: Any = None
+
+
+class Context(Struct, gc=False):
+    """What of a call's context is looked at."""
+
+    page: Page | None = None
+    library: Library | None = None
+    ip: Any = None
+    userAgent: Any = None  # noqa: N815 (the record's name, as are those below)
+    locale: Any = None
+    timezone: Any = None
+    groupId: Any = None  # noqa: N815
+    sessionId: Any = None  # noqa: N815
+    campaign: Object | None = None
+    location: Object | None = None
+    os: Object | None = None
+    app: Object | None = None
+    device: Object | None = None
+    network: Object | None = None
+    screen: Object | None = None
+
+
+class Call(Struct, gc=False):
+    """What of a call is looked at."""
+
+    type: Any = None
+    event: Any = None
+    name: Any = None
+    properties: Object | None = None
+    timestamp: Any = None
+    originalTimestamp: Any = None  # noqa: N815
+    userId: Any = None  # noqa: N815
+    anonymousId: Any = None  # noqa: N815
+    messageId: Any = None  # noqa: N815
+    request_ip: Any = None
+    context: Context | None = None
+
+
+CALL = Shape(Call)
+NO_CONTEXT = Context()
+
+_OS = {"name": "$os", "version": "$os_version"}
+_APP = {
+    "version": "$app_version_string",
+    "build": "$app_build_number",
+    "name": "app_name",
+    "namespace": "app_namespace",
+}
+_DEVICE = {
+    "manufacturer": "$manufacturer",
+    "brand": "$brand",
+    "model": "$model",
+    "name": "device_name",
+    "type": "device_type",
+}
+_NETWORK = {"carrier": "$carrier", "wifi": "$wifi", "bluetooth": "$bluetooth_enabled", "cellular": "cellular"}
+_SCREEN = {"width": "$screen_width", "height": "$screen_height"}
+_LOCATION = {"city": "$city", "region": "$region"}
+
+
+def describe(found: Object, context: Context, maker: str = "") -> None:
+    """Puts among the properties what a call's context gives, by Mixpanel's names where there is one."""
+    if agent := context.userAgent:
+        found.update(client(agent))
+    if page := context.page:
+        _describe_page(found, page)
+    if (zone := context.timezone).__class__ is str:
+        found["timezone"] = zone
+    if (locale := context.locale).__class__ is str:
+        found["locale"] = locale
+    if context.ip and (ip := client_ip(context.ip)):
+        found["ip"] = ip
+    if library := context.library:
+        if (name := library.name).__class__ is str:
+            found["mp_lib"] = maker + name
+        if is_scalar(library.version):
+            found["$lib_version"] = library.version
+    if campaign := context.campaign:
+        for name, value in campaign.items():
+            if is_scalar(value):
+                found["utm_campaign" if name == "name" else "utm_" + name] = value
+    if context.os or context.app or context.device or context.network or context.screen or context.location:
+        _describe_device(found, context)
+
+
+def finish(name: Any, call: Call, properties: Object) -> Event | InvalidRecord:
+    """The call's event: gives it its time, its user and its id, or says why it cannot."""
+    if name.__class__ is not str or not name or name.isspace():
+        return reasons.no_name("event", name)
+    time = from_iso(call.timestamp)
+    if time is None and (call.timestamp is not None or (time := from_iso(call.originalTimestamp)) is None):
+        return reasons.no_time("timestamp", call.timestamp)
+    properties["time"] = time
+    if not identify(properties, call.userId, call.anonymousId):
+        return reasons.no_user("userId", "anonymousId")
+    if identifier := insert_id(call.messageId):
+        properties["$insert_id"] = identifier
+    return too_many(properties) or {"event": name, "properties": properties}
+
+
+def _describe_page(found: Object, page: Page) -> None:
+    if (url := page.url).__class__ is str:
+        found["$current_url"] = url
+    if (title := page.title).__class__ is str:
+        found["page_title"] = title
+    if (referrer := page.referrer).__class__ is str and referrer:  # "" on direct visits
+        found["$referrer"] = referrer
+        if domain := _host(referrer):
+            found["$referring_domain"] = domain
+
+
+def _describe_device(found: Object, context: Context) -> None:
+    for section, names in (
+        (context.os, _OS),
+        (context.app, _APP),
+        (context.device, _DEVICE),
+        (context.network, _NETWORK),
+        (context.screen, _SCREEN),
+        (context.location, _LOCATION),
+    ):
+        if section:
+            for name, target in names.items():
+                if is_scalar(value := section.get(name)):
+                    found[target] = value
+    if context.location and is_scalar(country := context.location.get("country")):
+        code = country_code(country)
+        found["mp_country_code" if code else "country"] = code or country
+
+
+def _host(url: str) -> str | None:
+    """The host of an absolute web address, without port and user."""
+    scheme, _, rest = url.partition("://")
+    if scheme not in {"https", "http"}:
+        return None
+    host = rest.partition("/")[0]
+    if "?" in host or "#" in host or "@" in host or ":" in host:
+        host = host.partition("?")[0].partition("#")[0].rpartition("@")[2].partition(":")[0]
+    return host or None

@@ -1,0 +1,76 @@
+"""RudderStack: the calls of its spec, as its object storage destinations keep them (gzipped NDJSON) or stream them.
+
+The spec is Segment's with some differences: https://www.rudderstack.com/docs/event-spec/standard-events/. What becomes
+what follows RudderStack's own Mixpanel destination in simplified mode (https://github.com/rudderlabs/rudder-transformer,
+src/v0/destinations/mp), except that
+
+- a `messageId` that Mixpanel would not take is hashed whole, not cut to its last 36 characters;
+- `context.traits` are not copied into each event;
+- page and screen calls become one event each, `Loaded a Page` and `Loaded a Screen`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from importer.errors import InvalidRecord
+from importer.mappings import segment
+from importer.mappings.addresses import client_ip
+from importer.mappings.calls import CALL, NO_CONTEXT, NOT_EVENTS, Call, describe, finish
+from importer.mappings.decoding import as_object
+from importer.mappings.outcome import Dropped, Outcome
+from importer.mappings.properties import add, is_scalar
+
+_LOADED = {"page": "Loaded a Page", "screen": "Loaded a Screen"}
+_NOT_EVENTS = {**NOT_EVENTS, "record": "record call"}
+
+
+def matches(record: dict[str, Any]) -> bool:
+    """Whether it is a call of the family that RudderStack has seen."""
+    if not segment.matches(record):
+        return False
+    if "rudderId" in record or "request_ip" in record:
+        return True
+    library = as_object(as_object(record.get("context")).get("library")).get("name")
+    return isinstance(library, str) and "rudder" in library.lower()
+
+
+def outcomes(record: dict[str, Any]) -> list[Outcome]:
+    """One event for a track, page or screen call; the others are dropped."""
+    return [_outcome(CALL.convert(record))]
+
+
+def to_mixpanel(record: bytes) -> list[Outcome]:
+    """The same of a record in bytes."""
+    call = CALL.read(record)
+    return [call if isinstance(call, InvalidRecord) else _outcome(call)]
+
+
+def _outcome(call: Call) -> Outcome:
+    kind = call.type
+    properties: dict[str, Any] = {}
+    if kind == "track":
+        name = call.event
+    elif kind.__class__ is str and kind in _LOADED:
+        name = _LOADED[kind]
+        if is_scalar(call.name):
+            properties["name"] = call.name
+    else:
+        return _no_event(kind)
+    if call.properties and (reject := add(properties, call.properties)):
+        return reject
+    context = call.context or NO_CONTEXT
+    describe(properties, context)
+    if call.request_ip and "ip" not in properties and (ip := client_ip(call.request_ip)):
+        properties["ip"] = ip
+    if is_scalar(context.sessionId):
+        properties["$session_id"] = context.sessionId
+    if context.screen and is_scalar(density := context.screen.get("density")):
+        properties["$screen_dpi"] = density
+    return finish(name, call, properties)
+
+
+def _no_event(kind: object) -> Outcome:
+    if isinstance(kind, str) and kind in _NOT_EVENTS:
+        return Dropped(_NOT_EVENTS[kind])
+    return InvalidRecord("is no call of RudderStack's: its type is none of track, page, screen, identify …", "type")
