@@ -19,9 +19,9 @@ MILLISECONDS = {"s": Decimal(1000), "ms": Decimal(1), "us": Decimal("1e-3"), "ns
 """The units of numbers, and how many milliseconds each is."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
 _DIVISORS = {"ms": 1, "us": 1_000, "ns": 1_000_000}
 _parse = datetime.fromisoformat
-_looks_iso = re.compile(r"\d{4}-\d\d-\d\d").match
 _is_number = re.compile(r"\s*-?\d{1,30}(\.\d*)?([eE]\+?\d{1,2})?\s*").fullmatch
 
 
@@ -36,11 +36,12 @@ def from_iso(value: object, zone: tzinfo = UTC) -> int | None:
         return None
     try:
         time = _parse(value)
-        if time.tzinfo is None:
-            if not _looks_iso(value):  # `20200101` may as well be a number
-                return None
-            time = time.replace(tzinfo=zone)
-        since = time - _EPOCH
+        if time.tzinfo is not None:
+            since = time - _EPOCH
+        elif value[4] != "-" or value[5] == "W":  # `20200101` may as well be a number
+            return None
+        else:
+            since = time - _NAIVE_EPOCH if zone is UTC else time.replace(tzinfo=zone) - _EPOCH
     except (ValueError, OverflowError):
         return _from_odd_iso(value, zone)
     found = since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
