@@ -50,7 +50,7 @@ def is_scalar(value: object) -> bool:
 
 
 def too_many(properties: dict[str, Any]) -> InvalidRecord | None:
-    """The reason why Mixpanel would reject so many properties, with those that completion adds; None if it would not."""
+    """The reason why Mixpanel would reject so many properties, and those that completion adds; None if it would not."""
     if len(properties) < MAX_PROPERTIES - 2:
         return None
     count = len(properties) + ("ip" not in properties) + ("$insert_id" not in properties)
