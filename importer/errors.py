@@ -11,6 +11,7 @@ ImporterError
 ├── DeliveryError           Mixpanel did not take a batch: hand the work back
 │   ├── Unavailable             a later try may heal it
 │   └── FatalDeliveryError      no retry heals it: credentials or settings are wrong
+├── StorageError            a store does not list, read, write or delete: hand the work back, or go on without
 └── RejectSinkError         rejects were not stored: hand the work back
 """
 
@@ -82,6 +83,10 @@ class Unavailable(DeliveryError):
 
 class FatalDeliveryError(DeliveryError):
     """No retry heals it: the credentials or the settings are wrong. The text says which to look at."""
+
+
+class StorageError(ImporterError):
+    """An object could not be listed, read, written or deleted, however often it was tried; the text names it."""
 
 
 class RejectSinkError(ImporterError):

@@ -7,26 +7,28 @@ from collections.abc import Callable
 
 import msgspec
 from cloudevents.http.event import CloudEvent
-from google.cloud import storage
-from google.cloud.storage.retry import DEFAULT_RETRY
 
 from importer import log
 from importer.core.checkpoint import Checkpoint
 from importer.core.ordered import Limits, Progress, run
 from importer.core.pipeline import Pipeline
 from importer.core.report import Report
-from importer.errors import HandedBack, SourceCorrupted, SourceGone, StalePosition
+from importer.errors import HandedBack, ImporterError, SourceCorrupted, SourceGone, StalePosition
 from importer.formats.content import Content
 from importer.reject_sinks.place import sinks
 from importer.settings import Settings
-from importer.storage.checkpoints import BucketCheckpoints
-from importer.storage.gcs import Access, Download, Object
+from importer.storage.checkpoints import PATIENCE, StoredCheckpoints
+from importer.storage.gcs import Download, Object, access
 from importer.storage.globs import matches
+from importer.storage.store import Patience, lies_in, split, store
 
 FINALIZED = "google.cloud.storage.object.v1.finalized"
 """The type of the CloudEvent that a newly written object sends."""
 
 _RETRY_SECONDS = 300.0
+_DOWNLOAD_SECONDS = 120.0
+"""For which one range of an object is tried again."""
+
 _MARGIN_SHARE = 0.05
 _MIN_MARGIN_SECONDS = 10.0
 _MAX_MARGIN_SHARE = 0.3
@@ -48,7 +50,12 @@ class BucketSource:
         self._clock = clock
         self._log = log.get()
         self._pipeline = Pipeline(settings, clock)
-        self._access = Access(storage.Client(), DEFAULT_RETRY.with_delay(initial=settings.backoff), settings.timeout)
+        self._access = access(Patience(_DOWNLOAD_SECONDS, settings.timeout, settings.backoff))
+        self._store = (
+            store(settings.checkpoints, Patience(PATIENCE, settings.timeout, settings.backoff))
+            if settings.checkpoints
+            else None
+        )
         self._sinks = sinks(settings.rejects)
 
     def handle(self, event: CloudEvent) -> None:
@@ -64,46 +71,50 @@ class BucketSource:
             self._log.error(f"This CloudEvent names no object: {error}", kind="bad trigger", type=event["type"])
             return
         name = f"gs://{wanted.bucket}/{wanted.name}"
-        if reason := self._skip_reason(event["type"], wanted):
+        if reason := self._skip_reason(event["type"], name):
             self._log.info(f"{name} is skipped: {reason}.", kind="import", source=name, outcome="skipped")
             return
         try:
             download = Download(self._access, wanted)
             checkpoints = self._checkpoints(download)
             is_done = checkpoints is not None and checkpoints.is_done()
+            if is_done and checkpoints and _is_wanted_again(event):
+                checkpoints.start_again()
+                is_done = False
             found = checkpoints.load() if checkpoints and not is_done else None
         except SourceGone as gone:
             self._summarize(name, "gone", Report(), str(gone))
             return
         except Exception as error:
-            self._summarize(name, "handed back", Report(), f"{type(error).__name__}: {error}")
+            self._summarize(name, "handed back", Report(), _reason(error))
             raise
         if is_done:
             self._summarize(download.source, "skipped", Report(), "it was imported before, as its receipt says")
         else:
             self._import(download, checkpoints, found, started)
 
-    def _skip_reason(self, event_type: str, wanted: Object) -> str | None:
+    def _skip_reason(self, event_type: str, address: str) -> str | None:
         """Why an object is not for us, if it is not."""
         if event_type != FINALIZED:
             return f"the event is of type {event_type}, and only {FINALIZED} is imported"
-        if wanted.name.endswith("/"):
+        if address.endswith("/"):
             return "it is the placeholder of a folder"
         for place in (self._settings.rejects, self._settings.checkpoints):
-            if place and place.startswith("gs://") and _lies_in(wanted, place):
+            if place and lies_in(address, place):
                 return "it is one of the importer's own"
-        if self._settings.include and not matches(wanted.name, self._settings.include):
+        _, name = split(address)
+        if self._settings.include and not matches(name, self._settings.include):
             return "IMPORT_INCLUDE does not name it"
-        if matches(wanted.name, self._settings.exclude):
+        if matches(name, self._settings.exclude):
             return "IMPORT_EXCLUDE names it"
         return None
 
-    def _checkpoints(self, download: Download) -> BucketCheckpoints | None:
+    def _checkpoints(self, download: Download) -> StoredCheckpoints | None:
         place = self._settings.checkpoints
-        return BucketCheckpoints(self._access, place, download) if place else None
+        return StoredCheckpoints(self._store, place, download) if self._store and place else None
 
     def _import(
-        self, download: Download, checkpoints: BucketCheckpoints | None, found: Checkpoint | None, started: float
+        self, download: Download, checkpoints: StoredCheckpoints | None, found: Checkpoint | None, started: float
     ) -> None:
         try:
             report = self._read(download, checkpoints, found, started)
@@ -113,21 +124,20 @@ class BucketSource:
             if not gone:
                 raise
             return
-        if checkpoints:
+        if checkpoints and (report.imported or not report.rejected):
             checkpoints.finish(report.counts())
+        elif checkpoints:
+            checkpoints.abandon()  # nothing of it was of use: once its cause is mended, the same event tries again
         self._summarize(download.source, "unreadable" if report.unreadable else "done", report, report.unreadable)
 
     def _read(
-        self, download: Download, checkpoints: BucketCheckpoints | None, found: Checkpoint | None, started: float
+        self, download: Download, checkpoints: StoredCheckpoints | None, found: Checkpoint | None, started: float
     ) -> Report:
         try:
             content = Content(download, found.mark if found else None)
         except StalePosition as stale:
-            self._log.warning(
-                f"The checkpoint of {download.source} cannot be read, so the import starts at the beginning: {stale}",
-                kind="checkpoint",
-                source=download.source,
-            )
+            if checkpoints:
+                checkpoints.warn(f"cannot be read, so the import starts at the beginning: {stale}")
             content, found = Content(download), None
         report = run(
             self._pipeline,
@@ -145,7 +155,7 @@ class BucketSource:
             except Exception as error:
                 if checkpoints and isinstance(error, SourceCorrupted):
                     checkpoints.forget()
-                raise HandedBack(f"{type(error).__name__}: {error}", report) from error
+                raise HandedBack(_reason(error), report) from error
         return report
 
     def _limits(self, started: float) -> Limits:
@@ -177,6 +187,12 @@ class BucketSource:
         )
 
 
-def _lies_in(wanted: Object, place: str) -> bool:
-    bucket, _, prefix = place.removeprefix("gs://").partition("/")
-    return wanted.bucket == bucket and wanted.name.startswith(prefix.rstrip("/") + "/" if prefix else "")
+def _is_wanted_again(event: CloudEvent) -> bool:
+    """Whether an event says `again`, as an attribute or in its data: its object is wanted whatever a receipt says."""
+    data = event.get_data()
+    said = (event.get("again"), data.get("again") if isinstance(data, dict) else None)
+    return any(str(one).lower() == "true" for one in said)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, ImporterError) else f"{type(error).__name__}: {error}"

@@ -1,25 +1,49 @@
-"""Checkpoints and receipts in a bucket: small objects, named after the object and generation they speak of."""
+"""Checkpoints and receipts in a store: small objects, named after the object and generation they speak of."""
 
 from __future__ import annotations
 
-import contextlib
+from typing import Protocol
 
 import msgspec
-from google.api_core.exceptions import NotFound
-from google.cloud import storage
 from msgspec import Struct
 
 from importer import log
 from importer.core.checkpoint import Checkpoint, Counts
+from importer.errors import StorageError
 from importer.records import Position
-from importer.storage.gcs import Access, Download, ReadTo
 from importer.storage.paths import folder_of
+from importer.storage.store import Store
 
-_SECONDS = 30.0
+PATIENCE = 30.0
+"""Seconds for which a store is waited for: what is kept here only saves time."""
+
+
+class ReadTo(Struct, frozen=True):
+    """How far an object was read as it is stored: so many bytes, with this CRC-32C."""
+
+    offset: int = 0
+    crc32c: int = 0
+
+
+class Resumable(Protocol):
+    """An object that can be read from where an earlier reading came to.
+
+    Attributes:
+        source: the address of the object and of its generation, which no other has.
+    """
+
+    @property
+    def source(self) -> str: ...
+
+    def read_before(self, offset: int) -> ReadTo:
+        """Where to read on from, to have all the bytes from `offset` on."""
+
+    def known(self, read: ReadTo) -> None:
+        """Takes over how far an earlier reading came."""
 
 
 class _Kept(Struct, frozen=True):
-    """A checkpoint as it is stored: the core's, and how to go on with the download."""
+    """A checkpoint as it is stored: the core's, and how to go on with the reading."""
 
     mark: Position
     counts: Counts
@@ -31,69 +55,85 @@ class _Receipt(Struct, frozen=True):
     counts: dict[str, float]
 
 
-class BucketCheckpoints:
+class StoredCheckpoints:
     """The checkpoint and the receipt of one object.
 
     Args:
-        access: the way to the bucket.
-        place: `IMPORT_CHECKPOINTS`, as `gs://bucket/prefix`.
-        download: the object.
+        store: where they are stored.
+        place: `IMPORT_CHECKPOINTS`, such as `gs://bucket/prefix`.
+        reading: the object.
     """
 
-    def __init__(self, access: Access, place: str, download: Download) -> None:
-        name, _, prefix = place.removeprefix("gs://").partition("/")
-        bucket = access.client.bucket(name)
-        folder = f"{prefix.rstrip('/')}/{folder_of(download.source)}"
-        self._download = download
-        self._checkpoint = bucket.blob(f"{folder}/checkpoint.json")
-        self._receipt = bucket.blob(f"{folder}/receipt.json")
+    def __init__(self, store: Store, place: str, reading: Resumable) -> None:
+        folder = f"{place.rstrip('/')}/{folder_of(reading.source)}"
+        self._store = store
+        self._reading = reading
+        self._checkpoint = f"{folder}/checkpoint.json"
+        self._receipt = f"{folder}/receipt.json"
         self._log = log.get()
-        self._retry = access.retry.with_timeout(_SECONDS)
-        self._timeout = access.timeout
 
     def is_done(self) -> bool:
-        """Whether the object was imported to its end already."""
-        return bool(self._receipt.exists(timeout=self._timeout, retry=self._retry))
+        """Whether the object was imported to its end already.
+
+        Raises:
+            StorageError: that cannot be found out.
+        """
+        return self._store.read(self._receipt) is not None
 
     def load(self) -> Checkpoint | None:
-        """The checkpoint of an earlier delivery, if there is one that can be read. The download goes on from there."""
+        """The checkpoint of an earlier delivery, if there is one that can be read. The reading goes on from there.
+
+        Raises:
+            StorageError: whether there is one cannot be found out.
+        """
+        content = self._store.read(self._checkpoint)
+        if content is None:
+            return None
         try:
-            content = self._checkpoint.download_as_bytes(timeout=self._timeout, retry=self._retry)
             kept = msgspec.json.decode(content, type=_Kept)
-        except NotFound:
-            return None
         except msgspec.MsgspecError as error:
-            self._tell(f"cannot be read, so the import starts at the beginning: {error}")
+            self.warn(f"cannot be read, so the import starts at the beginning: {error}")
             return None
-        self._download.known(kept.read)
+        self._reading.known(kept.read)
         return Checkpoint(kept.mark, kept.counts)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """See `checkpoint.Checkpoints`."""
-        read = self._download.read_before(checkpoint.mark.stored)
-        self._write(self._checkpoint, msgspec.json.encode(_Kept(checkpoint.mark, checkpoint.counts, read)))
+        kept = _Kept(checkpoint.mark, checkpoint.counts, self._reading.read_before(checkpoint.mark.stored))
+        try:
+            self._store.write(self._checkpoint, msgspec.json.encode(kept))
+        except StorageError as error:  # the import itself need not stop for it
+            self.warn(f"was not saved: {error}")
 
     def finish(self, counts: dict[str, float]) -> None:
         """Leaves a receipt, and takes the checkpoint away. Where that fails, a late second delivery does it all again,
         which is safe."""
-        self._write(self._receipt, msgspec.json.encode(_Receipt(self._download.source, counts)))
+        try:
+            self._store.write(self._receipt, msgspec.json.encode(_Receipt(self._reading.source, counts)))
+        except StorageError as error:
+            self.warn(f"was not saved, so a second delivery imports the object again: {error}", of="receipt")
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Takes the checkpoint away, and leaves no receipt: the next delivery starts at the beginning."""
         try:
             self.forget()
-        except Exception as error:
-            self._tell(f"was not deleted: {type(error).__name__}: {error}")
+        except StorageError as error:
+            self.warn(f"was not deleted: {error}")
 
     def forget(self) -> None:
         """See `checkpoint.Checkpoints`."""
-        with contextlib.suppress(NotFound):
-            self._checkpoint.delete(timeout=self._timeout, retry=self._retry)
+        self._store.delete(self._checkpoint)
 
-    def _write(self, blob: storage.Blob, content: bytes) -> None:
-        try:
-            blob.upload_from_string(content, content_type="application/json", timeout=self._timeout, retry=self._retry)
-        except Exception as error:  # whatever it is, the import itself need not stop for it
-            self._tell(f"was not saved: {type(error).__name__}: {error}")
+    def start_again(self) -> None:
+        """Takes the receipt away, and a checkpoint that was left beside it.
 
-    def _tell(self, what: str) -> None:
-        self._log.warning(
-            f"The checkpoint of {self._download.source} {what}", kind="checkpoint", source=self._download.source
-        )
+        Raises:
+            StorageError: they are still there.
+        """
+        self._store.delete(self._checkpoint)
+        self._store.delete(self._receipt)
+
+    def warn(self, what: str, of: str = "checkpoint") -> None:
+        """Says in the log what is the matter with the checkpoint or the receipt."""
+        self._log.warning(f"The {of} of {self._reading.source} {what}", kind=of, source=self._reading.source)

@@ -1,24 +1,30 @@
-"""One generation of one object, read in order, checked, and from any place on."""
+"""Google Cloud Storage: objects by address, and one generation of one object, read in order and checked."""
 
 from __future__ import annotations
 
 import base64
+import os
 import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated
 
 import google_crc32c
 from google.api_core.exceptions import NotFound
 from google.api_core.retry import Retry
 from google.cloud import storage
+from google.cloud.storage.retry import DEFAULT_RETRY
 from msgspec import Meta, Struct
 
-from importer.errors import SourceCorrupted, SourceGone
+from importer.errors import SourceCorrupted, SourceGone, StorageError
 from importer.limits import CHUNK_BYTES
+from importer.storage.checkpoints import ReadTo
+from importer.storage.store import Patience, split
 
 _MAX_RANGE_BYTES = 2 << 20
 """Of all that is held, ranges are the most: two, and copies of one while it comes. Where one takes 50 ms, this is 40 MB
@@ -47,6 +53,18 @@ class Access:
     timeout: float
 
 
+def access(patience: Patience) -> Access:
+    """The way there, with a client that the whole process shares."""
+    retry = DEFAULT_RETRY.with_delay(initial=patience.backoff).with_timeout(patience.total)
+    return Access(_client(os.getpid(), os.environ.get("STORAGE_EMULATOR_HOST")), retry, patience.timeout)
+
+
+@cache
+def _client(_process: int, _emulator: str | None) -> storage.Client:
+    """A client's connections are not to be shared with a forked process, nor with one for another address."""
+    return storage.Client()
+
+
 class Object(Struct, frozen=True):
     """What the CloudEvent says of the object: `StorageObjectData` of Google's event types, as far as it is needed."""
 
@@ -56,13 +74,6 @@ class Object(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         self.name.encode()  # half of a surrogate pair is in no name; msgspec makes it one of its errors
-
-
-class ReadTo(Struct, frozen=True):
-    """How far an object was read as it is stored: so many bytes, with this CRC-32C."""
-
-    offset: int = 0
-    crc32c: int = 0
 
 
 class Download:
@@ -174,3 +185,63 @@ def _fitting(worked_on: int, seconds: float) -> int:
     """The size of the next range, for a reader that has worked so long on so many bytes."""
     wanted = worked_on * _RANGE_SECONDS / max(seconds, 1e-3)
     return min(max(int(wanted), _MIN_RANGE_BYTES), _MAX_RANGE_BYTES)
+
+
+class GcsStore:
+    """Objects in buckets. See `store.Store`."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._how = {"timeout": access.timeout, "retry": access.retry}
+
+    def list(self, address: str) -> Iterator[str]:
+        """See `store.Store`."""
+        bucket, prefix = split(address)
+        with _sentence(f"{address} cannot be listed"):
+            for blob in self._access.client.list_blobs(bucket, prefix=prefix, **self._how):
+                yield f"gs://{bucket}/{blob.name}"
+
+    def open(self, address: str) -> Download:
+        """See `store.Store`."""
+        with _sentence(f"{address} cannot be read"):
+            return Download(self._access, Object(*split(address)))
+
+    def read(self, address: str) -> bytes | None:
+        """See `store.Store`."""
+        with _sentence(f"{address} cannot be read"):
+            try:
+                content: bytes = self._blob(address).download_as_bytes(raw_download=True, **self._how)
+            except NotFound:
+                return None
+            return content
+
+    def write(self, address: str, content: bytes) -> None:
+        """See `store.Store`."""
+        kind = "application/gzip" if address.endswith(".gz") else "application/json"
+        with _sentence(f"{address} cannot be written"):
+            self._blob(address).upload_from_string(content, content_type=kind, **self._how)
+
+    def delete(self, address: str) -> None:
+        """See `store.Store`."""
+        with _sentence(f"{address} cannot be deleted"), suppress(NotFound):
+            self._blob(address).delete(**self._how)
+
+    def _blob(self, address: str) -> storage.Blob:
+        bucket, name = split(address)
+        return self._access.client.bucket(bucket).blob(name)
+
+
+def open_store(patience: Patience) -> GcsStore:
+    """See `store.store`."""
+    return GcsStore(access(patience))
+
+
+@contextmanager
+def _sentence(start: str) -> Iterator[None]:
+    """Whatever goes wrong with the service becomes a sentence."""
+    try:
+        yield
+    except SourceGone:
+        raise
+    except Exception as error:
+        raise StorageError(f"{start}: {type(error).__name__}: {error}") from error

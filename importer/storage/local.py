@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from importer.errors import SourceGone, Unreadable
+from importer.errors import SourceGone, StorageError, Unreadable
 from importer.limits import CHUNK_BYTES
+from importer.storage.store import Patience
 
 
 class LocalFile:
@@ -69,3 +73,73 @@ class StandardInput:
             if start < len(chunk):
                 yield chunk[start:] if start else chunk
             start = max(start - len(chunk), 0)
+
+
+class LocalStore:
+    """Files by their paths. See `store.Store`. What begins with a dot is not listed: it is nobody's data, or half of a
+    file that is being written."""
+
+    def list(self, address: str) -> Iterator[str]:
+        """See `store.Store`: the file, or all files in the folder and in those in it."""
+        path = Path(address)
+        with _sentence(f"{address} cannot be listed"):
+            if path.is_file():
+                yield address
+                return
+            files = []
+            for folder, folders, names in os.walk(path, onerror=_raise):
+                folders[:] = [one for one in folders if not one.startswith(".")]
+                files += [os.path.join(folder, one) for one in names if not one.startswith(".")]
+        yield from sorted(files)
+
+    def open(self, address: str) -> LocalFile:
+        """See `store.Store`."""
+        with _sentence(f"{address} cannot be read"):
+            return LocalFile(Path(address))
+
+    def read(self, address: str) -> bytes | None:
+        """See `store.Store`."""
+        with _sentence(f"{address} cannot be read"):
+            try:
+                return Path(address).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def write(self, address: str, content: bytes) -> None:
+        """See `store.Store`."""
+        path = Path(address)
+        half = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        with _sentence(f"{address} cannot be written"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with half.open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                half.replace(path)
+            finally:
+                half.unlink(missing_ok=True)
+
+    def delete(self, address: str) -> None:
+        """See `store.Store`."""
+        with _sentence(f"{address} cannot be deleted"):
+            Path(address).unlink(missing_ok=True)
+
+
+def open_store(_: Patience) -> LocalStore:
+    """See `store.store`."""
+    return LocalStore()
+
+
+def _raise(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+@contextmanager
+def _sentence(start: str) -> Iterator[None]:
+    """Whatever goes wrong with the disk becomes a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{start}: {error.strerror or error}") from error

@@ -172,7 +172,9 @@ def run_shell(script: str, folder: Path) -> set[Command]:
     """Runs a piece of the runbook with a gcloud that only takes down its words, and says which they were."""
     record = folder / "record"
     record.write_text("")
-    stubs = dict.fromkeys(("python", "sleep", "seq", "deploy.sh"), _IDLE) | dict.fromkeys(("jq", "gunzip"), _FILTER)
+    stubs = dict.fromkeys(("python", "sleep", "seq", "curl", "deploy.sh"), _IDLE) | dict.fromkeys(
+        ("jq", "gunzip"), _FILTER
+    )
     stubs["gcloud"] = _RECORDER
     for name, content in stubs.items():
         (folder / name).write_text(content)

@@ -9,6 +9,8 @@ import itertools
 import json
 import os
 import random
+import re
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -25,6 +27,7 @@ from sandbox import processes
 from sandbox.clients import Bucket, Standin
 from sandbox.events import BAD_KINDS, Events
 from sandbox.processes import ROOT, Function
+from tests.faults.trouble import objects
 
 FINALIZED = "google.cloud.storage.object.v1.finalized"
 SAMPLE = ROOT / "sandbox" / "data" / "sample-events.jsonl"
@@ -495,6 +498,118 @@ def test_the_same_event_twice_is_one_even_without_an_insert_id(standin: Standin,
     for _ in range(2):
         assert post(way.function, {"bucket": "events", "name": "again.jsonl"}).ok
     assert Counter(standin.ids().values()) == {2: 50}
+
+
+@pytest.fixture(scope="module")
+def remembering(start: Start) -> Function:
+    """The function that keeps receipts. Batches go one by one, so that not the first fails."""
+    settings = {"IMPORT_CHECKPOINTS": "gs://events/own", "IMPORT_CONCURRENCY": "1"}
+    return start("remembering", MIXPANEL_PROJECT_TOKEN="any", **settings)[0]
+
+
+@pytest.fixture
+def remembering_way(standin: Standin, bucket: Bucket, remembering: Function) -> Way:
+    return Way(bucket, remembering)
+
+
+def outcomes(way: Way, name: str, generation: str, count: int) -> list[str]:
+    """What became of so many deliveries of an object, once the log has them all."""
+
+    def found() -> list[str] | None:
+        lines = way.summaries(name, generation)
+        return [line["outcome"] for line in lines] if len(lines) >= count else None
+
+    return way.function.process.wait_until(found)
+
+
+def test_what_was_imported_is_skipped_unless_its_event_says_that_it_is_wanted_again(
+    standin: Standin, remembering_way: Way
+) -> None:
+    way, data = remembering_way, {"bucket": "events", "name": "wanted.jsonl"}
+    generation = way.bucket.put("wanted.jsonl", event(1))
+    for extra, attributes in [
+        ({}, {}),
+        ({}, {}),
+        ({"again": True}, {}),
+        ({}, {"again": "true"}),
+        ({"again": False}, {"again": "false"}),
+        ({}, {}),
+    ]:
+        assert post(way.function, data | extra, **attributes).ok
+    assert outcomes(way, "wanted.jsonl", generation, 6) == ["done", "skipped", "done", "done", "skipped", "skipped"]
+    assert standin.ids() == {"id-1": 3}
+
+
+def test_the_runbook_says_how_an_object_is_sent_again(standin: Standin, remembering_way: Way, tmp_path: Path) -> None:
+    """The command as it stands there, with another gcloud and the object's own name."""
+    runbook = (ROOT / "docs" / "operations.md").read_text()
+    (command,) = re.findall(r"```sh\n((?:(?!```).)*?curl (?:(?!```).)*?again(?:(?!```).)*?)```", runbook, re.DOTALL)
+    (tmp_path / "gcloud").write_text(
+        """#!/bin/sh\ncase "$*" in *token) echo a-token ;; *) echo "$FUNCTION" ;; esac\n"""
+    )
+    (tmp_path / "gcloud").chmod(0o755)
+    name = "runbook.jsonl"
+    generation = remembering_way.put(name, event(1))["source"].rpartition("#")[2]
+    subprocess.run(
+        [
+            "bash",
+            "-euo",
+            "pipefail",
+            "-c",
+            command.replace("2025/06/01/events.jsonl.gz", name).replace("my-events", "events"),
+        ],
+        env={
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "FUNCTION": remembering_way.function.url,
+            "NAME": "mixpanel",
+            "REGION": "europe-west1",
+            "PROJECT_ID": "p",
+        },
+        check=True,
+        timeout=60,
+    )
+    assert outcomes(remembering_way, name, generation, 2) == ["done", "done"]
+    assert standin.ids() == {"id-1": 2}
+
+
+def test_a_delivery_that_is_wanted_again_goes_on_from_its_own_checkpoint(
+    standin: Standin, remembering_way: Way
+) -> None:
+    """It is delivered until it is done, and still says `again`: it does not start at the beginning each time."""
+    way, name = remembering_way, "large.jsonl"
+    generation = way.bucket.put(name, b"\n".join(Events(6_000, "small", seed=3).records()))
+    data = {"bucket": "events", "name": name, "again": True}
+    assert post(way.function, data).ok
+    standin.reset()
+    standin.faults(after=2, **{"503": 1.0})
+    assert post(way.function, data).status_code == 500
+    standin.faults(**{"503": 0.0})
+    came = len(standin.ids())
+    assert 0 < came < 6_000
+    assert post(way.function, data).ok
+    assert counts(way.summary(name, generation, "done")) == ("done", 6_000, 6_000, 0, 0)
+    assert sum(standin.ids().values()) < 6_000 + came
+
+
+NOTHING_OF_USE = {"unreadable": b"\x89PNG\r\n\x1a\n" + bytes(100), "all rejected": b'{"event": "e"}\nnull\n'}
+
+
+@pytest.mark.parametrize("kind", NOTHING_OF_USE)
+def test_of_what_nothing_was_imported_there_is_no_receipt_and_the_next_delivery_tries_again(
+    kind: str, standin: Standin, remembering_way: Way
+) -> None:
+    way, name = remembering_way, f"{kind}.jsonl"
+    generation = way.bucket.put(name, NOTHING_OF_USE[kind])
+    for _ in range(2):
+        assert post(way.function, {"bucket": "events", "name": name}).ok
+    assert outcomes(way, name, generation, 2) == ["unreadable" if kind == "unreadable" else "done"] * 2
+    assert objects(way.bucket, "own/") == []
+
+
+def test_of_what_a_part_was_imported_there_is_a_receipt(standin: Standin, remembering_way: Way) -> None:
+    summary = remembering_way.put("part.jsonl", event(1) + b"\nnull\n")
+    assert counts(summary) == ("done", 2, 1, 1, 0)
+    assert len(objects(remembering_way.bucket, "own/")) == 1
 
 
 @pytest.mark.parametrize("kind", ["deleted", "archived", "metadataUpdated"])

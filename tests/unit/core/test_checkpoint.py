@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import pytest
 from cloudevents.http import CloudEvent
-from google.api_core.exceptions import RetryError
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 from hypothesis import HealthCheck, given, settings
@@ -22,14 +21,15 @@ from importer.core.checkpoint import Checkpoint, Counts
 from importer.core.ordered import Limits, Progress, run
 from importer.core.rejects import Reject
 from importer.core.report import Report
-from importer.errors import Unreadable
+from importer.errors import StorageError, Unreadable
 from importer.formats.content import Content
 from importer.formats.held import Held, Stream
 from importer.records import Position, Record
 from importer.settings import CredentialKind, Credentials, Settings
 from importer.sources.gcs import BucketSource
-from importer.storage.checkpoints import BucketCheckpoints
-from importer.storage.gcs import Access, Download, Object
+from importer.storage.checkpoints import StoredCheckpoints
+from importer.storage.gcs import Access, Download, GcsStore, Object
+from importer.storage.paths import folder_of
 from sandbox.clients import Bucket, Standin
 from tests.faults.trouble import objects, stored
 from tests.unit.conftest import Kept, MakePipeline
@@ -155,20 +155,19 @@ def test_counting_goes_on_from_a_checkpoint(counts: Counts) -> None:
 def access(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Access:
     """The way to the local bucket, with little patience."""
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", bucket.url)
-    monkeypatch.setattr("importer.storage.checkpoints._SECONDS", 0.1)
-    return Access(storage.Client(), DEFAULT_RETRY.with_delay(initial=0.01), 5)
+    return Access(storage.Client(), DEFAULT_RETRY.with_delay(initial=0.01).with_timeout(0.1), 5)
 
 
-Open = Callable[[], tuple[Download, BucketCheckpoints]]
+Open = Callable[[], tuple[Download, StoredCheckpoints]]
 
 
 @pytest.fixture
 def opened(access: Access, bucket: Bucket) -> Open:
     """Opens the object `file`, as it is now, with its checkpoints."""
 
-    def open_() -> tuple[Download, BucketCheckpoints]:
+    def open_() -> tuple[Download, StoredCheckpoints]:
         download = Download(access, Object(bucket.name, "file"))
-        return download, BucketCheckpoints(access, f"gs://{bucket.name}/own/", download)
+        return download, StoredCheckpoints(GcsStore(access), f"gs://{bucket.name}/own/", download)
 
     return open_
 
@@ -225,7 +224,7 @@ def test_a_checkpoint_that_cannot_be_saved_leaves_the_one_before_and_a_line(
     bucket: Bucket, opened: Open, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bucket.put("file", b"x" * 9)
-    _, checkpoints = opened()
+    download, checkpoints = opened()
     checkpoints.save(checkpoint(1))
     bucket.faults(upload_503=1.0)
     checkpoints.save(checkpoint(2))
@@ -234,7 +233,39 @@ def test_a_checkpoint_that_cannot_be_saved_leaves_the_one_before_and_a_line(
     assert found == checkpoint(1)
     (line,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert (line["kind"], line["severity"]) == ("checkpoint", "WARNING")
-    assert "was not saved: RetryError" in line["message"]
+    source, name = download.source, f"own/{folder_of(download.source)}/checkpoint.json"
+    assert line["message"].startswith(
+        f"The checkpoint of {source} was not saved: gs://events/{name} cannot be written: RetryError: "
+    )
+
+
+def test_a_receipt_that_cannot_be_saved_is_told_of_as_a_receipt(
+    bucket: Bucket, opened: Open, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket.put("file", b"x" * 9)
+    download, checkpoints = opened()
+    checkpoints.save(checkpoint(1))
+    bucket.faults(upload_503=1.0)
+    checkpoints.finish({"imported": 5})
+    bucket.end_trouble()
+    (line,) = map(json.loads, capsys.readouterr().out.splitlines())
+    source, name = download.source, f"own/{folder_of(download.source)}/receipt.json"
+    assert (line["kind"], line["severity"], line["source"]) == ("receipt", "WARNING", source)
+    assert line["message"].startswith(
+        f"The receipt of {source} was not saved, so a second delivery imports the object again: "
+        f"gs://events/{name} cannot be written: RetryError: "
+    )
+    assert (checkpoints.load(), checkpoints.is_done()) == (None, False)
+
+
+def test_an_object_that_is_wanted_again_has_neither_receipt_nor_checkpoint(bucket: Bucket, opened: Open) -> None:
+    bucket.put("file", b"x" * 9)
+    _, checkpoints = opened()
+    checkpoints.finish({"imported": 5})
+    checkpoints.save(checkpoint(1))
+    checkpoints.start_again()
+    assert (checkpoints.load(), checkpoints.is_done()) == (None, False)
+    assert objects(bucket, "own/") == []
 
 
 def test_while_the_bucket_cannot_be_read_nobody_starts_at_the_beginning(bucket: Bucket, opened: Open) -> None:
@@ -243,7 +274,7 @@ def test_while_the_bucket_cannot_be_read_nobody_starts_at_the_beginning(bucket: 
     checkpoints.save(checkpoint(0))
     bucket.faults(**{"503": 1.0})
     for ask in (checkpoints.load, checkpoints.is_done, checkpoints.forget):
-        with pytest.raises(RetryError):
+        with pytest.raises(StorageError, match=r"^gs://events/own/.*json cannot be (read|deleted): RetryError: .* 503"):
             ask()
 
 

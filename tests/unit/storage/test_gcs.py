@@ -13,7 +13,8 @@ from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from importer.errors import SourceCorrupted, SourceGone
-from importer.storage.gcs import Access, Download, Object, ReadTo
+from importer.storage.checkpoints import ReadTo
+from importer.storage.gcs import Access, Download, Object
 from sandbox.clients import Bucket
 
 CHUNK, LEAST, MOST = 100, 200, 1_000
