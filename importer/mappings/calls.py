@@ -13,7 +13,7 @@ from importer.errors import InvalidRecord
 from importer.mappings import reasons
 from importer.mappings.addresses import client_ip
 from importer.mappings.countries import country_code
-from importer.mappings.decoding import Shape
+from importer.mappings.decoding import Shape, as_object
 from importer.mappings.identity import identify
 from importer.mappings.insert_ids import insert_id
 from importer.mappings.outcome import Event
@@ -79,6 +79,7 @@ class Call(Struct, gc=False):
 
 
 CALL = Shape(Call)
+TYPES = frozenset({"track", "page", "screen", *NOT_EVENTS})
 NO_CONTEXT = Context()
 
 _OS = {"name": "$os", "version": "$os_version"}
@@ -98,6 +99,25 @@ _DEVICE = {
 _NETWORK = {"carrier": "$carrier", "wifi": "$wifi", "bluetooth": "$bluetooth_enabled", "cellular": "cellular"}
 _SCREEN = {"width": "$screen_width", "height": "$screen_height"}
 _LOCATION = {"city": "$city", "region": "$region"}
+
+
+def is_call(record: Object) -> bool:
+    """Whether it is a call of the family."""
+    kind = record.get("type")
+    return (
+        isinstance(kind, str)
+        and kind in TYPES
+        and "messageId" in record
+        and ("anonymousId" in record or "userId" in record)
+    )
+
+
+def is_rudderstacks(record: Object) -> bool:
+    """Whether it is a call that RudderStack has seen, and not Segment."""
+    if "rudderId" in record or "request_ip" in record:
+        return True
+    library = as_object(as_object(record.get("context")).get("library")).get("name")
+    return isinstance(library, str) and "rudder" in library.lower()
 
 
 def describe(found: Object, context: Context, maker: str = "") -> None:

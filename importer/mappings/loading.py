@@ -1,11 +1,53 @@
-"""The user's own mapping, named by `IMPORT_TRANSFORM` as `module:function`."""
+"""What is set to make events of records: `IMPORT_MAPPING`, a mapping by name or file, and `IMPORT_TRANSFORM`, the
+user's own function."""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping as Environment
+from dataclasses import dataclass
 
 from importer.errors import SettingsError
+from importer.mappings import ready
+from importer.mappings.filters import Filters
+from importer.mappings.outcome import Mapping
+from importer.mappings.recognition import Auto
 from importer.records import Transform
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """What IMPORT_MAPPING means: first the mapping, then the filters.
+
+    Attributes:
+        mapping: from a record to outcomes; None where records are Mixpanel's own events, and a file has filters alone.
+        filters: what is applied to each event that the mapping gave; None where there are none.
+    """
+
+    mapping: Mapping | None
+    filters: Filters | None
+
+
+def load_mapping(name: str, environment: Environment[str, str]) -> Mapped:
+    """Makes the mapping that IMPORT_MAPPING names: once for a process, since a mapping file is compiled.
+
+    Args:
+        name: a ready mapping's, `auto`, or the path of a mapping file (`*.toml`).
+        environment: where a file's secrets are (`salt_from`).
+
+    Raises:
+        SettingsError: there is no such mapping, or the file has a mistake; the text names file, line and key.
+    """
+    if name.endswith(".toml"):
+        raise SettingsError(f"IMPORT_MAPPING is {name!r}: mapping files cannot be read yet.")
+    if name == "auto":
+        return Mapped(Auto(), None)
+    if name not in ready.VENDORS:
+        raise SettingsError(
+            f"IMPORT_MAPPING is {name!r}, and there is no such mapping: there are {', '.join(ready.VENDORS)}, auto, "
+            "or the path of a mapping file (*.toml)."
+        )
+    return Mapped(ready.module(name).to_mixpanel, None)
 
 
 def load(name: str) -> Transform:

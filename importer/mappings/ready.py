@@ -14,24 +14,34 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from importer.errors import InvalidRecord
 from importer.mappings import decoding
 from importer.mappings.outcome import Mapping, Outcome
 
-MODULES = {
-    "snowplow": "importer.mappings.snowplow",
-    "ga4": "importer.mappings.ga4",
-    "amplitude": "importer.mappings.amplitude",
-    "segment": "importer.mappings.segment",
-    "rudderstack": "importer.mappings.rudderstack",
-    "posthog": "importer.mappings.posthog",
-    "mparticle": "importer.mappings.mparticle",
-    "heap": "importer.mappings.heap",
-    "mixpanel": "importer.mappings.mixpanel",
-    "cloudevents": "importer.mappings.cloudevents",
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """A row of the table.
+
+    Attributes:
+        title: what to call it in a sentence.
+        sign: a key that every record of the vendor's has: without it, its module is not even imported. None where
+            nothing marks a record (`auto` does not try such a vendor), or where `recognition` knows another way.
+    """
+
+    title: str
+    sign: str | None
+
+
+VENDORS = {
+    "rudderstack": Vendor("RudderStack", "messageId"),
+    "segment": Vendor("Segment", "messageId"),
 }
+"""By name, the module `importer.mappings.<name>` behind it; in the order in which a record's shape is looked for: those
+with the surest signs first. A new vendor is a file and a row here."""
 
 
 class Ready(Protocol):
@@ -45,8 +55,8 @@ class Ready(Protocol):
 
 
 def module(name: str) -> Ready:
-    """The module behind a name of `MODULES`."""
-    found: Any = importlib.import_module(MODULES[name])
+    """The module behind a name of the table."""
+    found: Any = importlib.import_module(f"importer.mappings.{name}")
     return found  # type: ignore[no-any-return]
 
 

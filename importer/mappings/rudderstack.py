@@ -14,10 +14,8 @@ from __future__ import annotations
 from typing import Any
 
 from importer.errors import InvalidRecord
-from importer.mappings import segment
 from importer.mappings.addresses import client_ip
-from importer.mappings.calls import CALL, NO_CONTEXT, NOT_EVENTS, Call, describe, finish
-from importer.mappings.decoding import as_object
+from importer.mappings.calls import CALL, NO_CONTEXT, NOT_EVENTS, Call, describe, finish, is_call, is_rudderstacks
 from importer.mappings.outcome import Dropped, Outcome
 from importer.mappings.properties import add, is_scalar
 
@@ -27,12 +25,7 @@ _NOT_EVENTS = {**NOT_EVENTS, "record": "record call"}
 
 def matches(record: dict[str, Any]) -> bool:
     """Whether it is a call of the family that RudderStack has seen."""
-    if not segment.matches(record):
-        return False
-    if "rudderId" in record or "request_ip" in record:
-        return True
-    library = as_object(as_object(record.get("context")).get("library")).get("name")
-    return isinstance(library, str) and "rudder" in library.lower()
+    return is_call(record) and is_rudderstacks(record)
 
 
 def outcomes(record: dict[str, Any]) -> list[Outcome]:

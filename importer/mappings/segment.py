@@ -14,23 +14,26 @@ from __future__ import annotations
 from typing import Any
 
 from importer.errors import InvalidRecord
-from importer.mappings.calls import CALL, NO_CONTEXT, NOT_EVENTS, Call, describe, finish
+from importer.mappings.calls import (
+    CALL,
+    NO_CONTEXT,
+    NOT_EVENTS,
+    TYPES,
+    Call,
+    describe,
+    finish,
+    is_call,
+    is_rudderstacks,
+)
 from importer.mappings.outcome import Dropped, Outcome
 from importer.mappings.properties import add
 
-_TYPES = frozenset({"track", "page", "screen", *NOT_EVENTS})
 _VIEWED = {"page": "Viewed Page", "screen": "Viewed Screen"}
 
 
 def matches(record: dict[str, Any]) -> bool:
-    """Whether it is a call of the family; RudderStack's are to be told from it first."""
-    kind = record.get("type")
-    return (
-        isinstance(kind, str)
-        and kind in _TYPES
-        and "messageId" in record
-        and ("anonymousId" in record or "userId" in record)
-    )
+    """Whether it is a call of the family that RudderStack has not seen."""
+    return is_call(record) and not is_rudderstacks(record)
 
 
 def outcomes(record: dict[str, Any]) -> list[Outcome]:
@@ -70,4 +73,4 @@ def _viewed(call: Call) -> str:
 def _no_event(kind: object) -> Outcome:
     if isinstance(kind, str) and kind in NOT_EVENTS:
         return Dropped(NOT_EVENTS[kind])
-    return InvalidRecord(f"is no call of Segment's: its type is none of {', '.join(sorted(_TYPES))}", "type")
+    return InvalidRecord(f"is no call of Segment's: its type is none of {', '.join(sorted(TYPES))}", "type")

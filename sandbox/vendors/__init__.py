@@ -14,19 +14,10 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 
-VENDORS = (
-    "snowplow",
-    "ga4",
-    "amplitude",
-    "segment",
-    "rudderstack",
-    "posthog",
-    "mparticle",
-    "heap",
-    "mixpanel",
-    "cloudevents",
-)
-"""Those that there is a file for, or will be: the names of the ready mappings."""
+from importer.mappings import ready
+
+VENDORS = tuple(ready.VENDORS)
+"""The ready mappings' names: each has its records here."""
 
 
 def records(vendor: str, count: int, seed: int = 1) -> Iterator[bytes]:

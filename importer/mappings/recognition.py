@@ -1,0 +1,69 @@
+"""Which tool wrote a record, told by its keys: for `IMPORT_MAPPING=auto`, and for a reject's reason without a mapping.
+
+No two vendors' shapes are the same record's: each module's `matches` leaves to
+the others what is theirs, so that it does not matter what came before a record.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from importer.errors import InvalidRecord
+from importer.mappings import decoding, ready
+from importer.mappings.outcome import Outcome
+
+_SNOWPLOW_TABS = 130
+_is_snowplow_line = re.compile(rb"(?:[^\t]*\t){6}[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\t").match
+
+
+def recognise(record: bytes) -> str | None:
+    """The name of the ready mapping whose shape this is; None where it is none's, or Mixpanel's own event."""
+    if _is_snowplow(record):
+        return "snowplow"
+    decoded = decoding.decode(record)
+    return None if isinstance(decoded, InvalidRecord) else recognise_object(decoded)
+
+
+def recognise_object(record: dict[str, Any]) -> str | None:
+    """The same for a record that is decoded already."""
+    for name, vendor in ready.VENDORS.items():
+        if vendor.sign in record and ready.module(name).matches(record):
+            return name
+    return None
+
+
+def hint(record: bytes) -> str | None:
+    """For a record that was rejected without a mapping: what it looks like, and the setting to use; else None."""
+    name = recognise(record)
+    return f"looks like {ready.VENDORS[name].title}: set IMPORT_MAPPING={name} (or auto)" if name else None
+
+
+class Auto:
+    """The mapping that recognises each record by itself. What is Mixpanel's own event passes unchanged."""
+
+    def __init__(self) -> None:
+        self._last: ready.Ready | None = None
+
+    def __call__(self, record: bytes) -> list[Outcome]:
+        """What the record's own mapping gives; the last record's is tried first."""
+        if _is_snowplow(record):
+            return ready.module("snowplow").to_mixpanel(record)
+        decoded = decoding.decode(record)
+        if isinstance(decoded, InvalidRecord):
+            return [decoded]
+        if self._last is None or not self._last.matches(decoded):
+            name = recognise_object(decoded)
+            if name is None:
+                return [decoded if "event" in decoded and "properties" in decoded else _unknown()]
+            self._last = ready.module(name)
+        return self._last.outcomes(decoded)
+
+
+def _is_snowplow(record: bytes) -> bool:
+    """Whether it is a line of Snowplow's enriched events: 131 fields, the seventh a UUID."""
+    return record[:1] != b"{" and record.count(b"\t") == _SNOWPLOW_TABS and _is_snowplow_line(record) is not None
+
+
+def _unknown() -> InvalidRecord:
+    return InvalidRecord(f"is of no shape that auto knows: IMPORT_MAPPING may be {', '.join(ready.VENDORS)}")
