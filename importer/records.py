@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, count
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from msgspec import Struct
 
@@ -99,6 +99,20 @@ class Readable(Protocol):
             SourceGone: it was overwritten or deleted meanwhile.
             SourceCorrupted: at the end, what came is not what is stored.
         """
+
+
+class Malformed(bytes):
+    """What no record can be made of, such as a row with too few cells: its bytes as far as they are known, and why.
+
+    It stands among the records, and becomes a reject with this reason.
+    """
+
+    reason: str
+
+    def __new__(cls, content: bytes, reason: str) -> Self:
+        made = super().__new__(cls, content)
+        made.reason = reason
+        return made
 
 
 Transform = Callable[[dict[str, Any]], Any]

@@ -15,7 +15,7 @@ from importer.limits import MAX_EVENT_BYTES
 from importer.mappings.outcome import Dropped, Mapping, Outcome
 from importer.mappings.transform import transformed
 from importer.mixpanel.event import Completer, read_object
-from importer.records import Transform
+from importer.records import Malformed, Transform
 
 
 class Prepared(Struct):
@@ -57,6 +57,8 @@ class Preparer:
     def prepare(self, record: bytes) -> Prepared:
         """Prepares one record; white space around it does not count."""
         try:
+            if type(record) is Malformed:
+                raise InvalidRecord(record.reason)
             if not self.makes_events:
                 return Prepared((self._completer.complete(record),))
             if len(record) >= MAX_EVENT_BYTES:
