@@ -18,5 +18,9 @@ IDENTITY_CALLS = frozenset(("$identify", "$create_alias", "$merge"))
 """Names of events that are no events: Mixpanel's `/import` rejects the whole batch that one of them is in, in a project
 with the simplified merge."""
 
+MAX_NESTING = 600
+"""Brackets of a record lie within each other at most this deep. Python 3.11 decodes what is 1,000 deep, less the calls
+that the program is in, and later versions more: so this is what all of them can do, within anyone's engine."""
+
 CHUNK_BYTES = 1 << 18
 """How much content is worked on at a time: also what a gzip bomb can make us hold."""

@@ -296,6 +296,11 @@ def _put(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
     return spoil
 
 
+def _no_user(spoil: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    """The same without the device's id, which a `distinct_id` would be made of."""
+    return lambda record: spoil(record).replace(b'"$device_id":', b'"device":', 1)
+
+
 _NOT_EVENTS: dict[str, Callable[[bytes], bytes]] = {
     "null": lambda _: b"null",
     "true": lambda _: b"true",
@@ -318,8 +323,8 @@ BAD_JSON: dict[str, Callable[[bytes], bytes]] = {
     "time before 1971": _put(b'"time":', b'"time":1'),
     "time far ahead": _put(b'"time":', b'"time":32503680000000'),
     "time beyond numbers": _put(b'"time":', b'"time":1e400'),
-    "no distinct_id": _put(b'"distinct_id":', b'"user":1'),
-    "distinct_id is null": _put(b'"distinct_id":', b'"distinct_id":null'),
+    "no distinct_id": _no_user(_put(b'"distinct_id":', b'"user":1')),
+    "distinct_id is null": _no_user(_put(b'"distinct_id":', b'"distinct_id":null')),
     "distinct_id is undefined": _put(b'"distinct_id":', b'"distinct_id":"undefined"'),
     "distinct_id is all zeros": _put(b'"distinct_id":', b'"distinct_id":"00000000-0000-0000-0000-000000000000"'),
     "$insert_id not allowed": lambda record: (

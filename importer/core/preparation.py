@@ -14,7 +14,8 @@ from importer.errors import InvalidRecord
 from importer.limits import MAX_EVENT_BYTES
 from importer.mappings.outcome import Dropped, Mapping, Outcome
 from importer.mappings.transform import transformed
-from importer.mixpanel.event import Completer, read_object
+from importer.mixpanel.event import Completer
+from importer.mixpanel.repair import read_object
 from importer.records import Malformed, Transform
 
 

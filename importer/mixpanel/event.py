@@ -6,28 +6,29 @@ What would spoil a whole batch, or break deduplication, is found here; what only
 
 from __future__ import annotations
 
-import codecs
-import hashlib
-import json
 import re
-from collections import deque
 from collections.abc import Sequence
-from itertools import filterfalse, repeat
-from operator import contains
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from importer.errors import InvalidRecord, text_of
-from importer.limits import MAX_EVENT_BYTES
+from importer.limits import IDENTITY_CALLS, MAX_EVENT_BYTES
+from importer.mixpanel.bulk import Bulk
+from importer.mixpanel.fields import distinct_id_of, fingerprint
+from importer.mixpanel.nesting import nests_too_deep
+from importer.mixpanel.repair import no_distinct_id, repaired, with_properties
+from importer.mixpanel.whole import NOT_DECODED, WholeEvents
 
 
 class _Properties(Struct, gc=False):
     time: int | float
-    distinct_id: str | int | float
+    distinct_id: str | int | float | UnsetType | None = UNSET
     insert_id: str | None = field(name="$insert_id", default=None)
     ip: Any = None
+    user_id: Any = field(name="$user_id", default=None)
+    device_id: Any = field(name="$device_id", default=None)
 
 
 class _Event(Struct, gc=False):
@@ -37,41 +38,26 @@ class _Event(Struct, gc=False):
     properties: _Properties
 
 
-class _CompleteProperties(_Properties, gc=False):
-    insert_id: Annotated[str, Meta(min_length=1)] = field(name="$insert_id")
+class _IdentifiedProperties(Struct, gc=False):
+    insert_id: str | None = field(name="$insert_id", default=None)
 
 
-class _CompleteEvent(_Event, gc=False):
-    properties: _CompleteProperties
-
-
-class _LocatedProperties(_CompleteProperties, gc=False, kw_only=True):
-    ip: Annotated[str, Meta(min_length=1)] | int
-
-
-class _LocatedEvent(_CompleteEvent, gc=False):
-    properties: _LocatedProperties
+class _IdentifiedEvent(Struct, gc=False):
+    properties: _IdentifiedProperties
 
 
 _decode = msgspec.json.Decoder(_Event).decode
-_decode_complete = msgspec.json.Decoder(_CompleteEvent).decode
-_decode_located = msgspec.json.Decoder(_LocatedEvent).decode
-_decode_whole = msgspec.json.Decoder().decode
-_encode_json = msgspec.json.Encoder().encode
-_decode_parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_PROPERTIES_OPEN = re.compile(rb'"properties"\s*:\s*\{')
-_EMPTY_OBJECT = re.compile(rb"\s*\}")
-_BLANK = b" \t\r\n"
-
-
-_exhaust = deque[object](maxlen=0).extend
-"""Runs an iterator to its end and keeps nothing of it."""
+_decode_identified = msgspec.json.Decoder(_IdentifiedEvent).decode
+_encode = msgspec.json.Encoder().encode
+_find_opening = re.compile(rb'"properties"\s*:\s*\{').search
+_AT_ONCE = 300
+"""Records of a block that are tried together after one of it was found to be bad."""
 
 
 class Completer:
     """Makes records into events that can be sent, each one line of JSON, and adds what they lack.
 
-    The `$insert_id` that it computes is made from the record as it came, so that it does not depend on what is added.
+    An `$insert_id` is computed from the record as it came, so that it does not depend on what else is added.
 
     Args:
         default_ip: what an event without `ip` gets ("0": Mixpanel guesses no location); None leaves it to Mixpanel,
@@ -80,8 +66,9 @@ class Completer:
     """
 
     def __init__(self, default_ip: str | None) -> None:
-        self._ip = None if default_ip is None else _encode_json(0 if default_ip == "0" else default_ip)
-        self._decode = _decode_complete if default_ip is None else _decode_located
+        self._ip = None if default_ip is None else _encode(0 if default_ip == "0" else default_ip)
+        self._whole = WholeEvents(with_ip=default_ip is not None)
+        self._bulk = Bulk(self._ip)
 
     def are_complete(self, records: Sequence[bytes], *, are_lines: bool = False) -> bool:
         """Whether all of these can be sent as they are: `complete` would return each of them unchanged.
@@ -94,16 +81,34 @@ class Completer:
             are_lines: whether it is known that there are no line breaks in them, and that none is too long to be an
                 event. Of many at once that is known soon: looking for it in each takes half as long as decoding it.
         """
-        try:
-            _exhaust(map(self._decode, records))
-            _exhaust(map(bytes.decode, filterfalse(bytes.isascii, records)))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return False
-        return are_lines or not (
-            any(map(contains, records, repeat(b"\n")))
-            or any(map(contains, records, repeat(b"\r")))
-            or max(map(len, records), default=0) >= MAX_EVENT_BYTES
-        )
+        return self._whole.count(records, are_lines=are_lines) == len(records)
+
+    def complete_all(self, records: Sequence[bytes], *, are_lines: bool = False) -> list[bytes] | None:
+        """All of these, completed at once; None when one of them has to go through `complete`.
+
+        Args:
+            records: as `complete` gets them.
+            are_lines: see `are_complete`.
+        """
+        events = self.complete_from(records, 0, are_lines=are_lines)
+        return events if len(events) == len(records) else None
+
+    def complete_from(self, records: Sequence[bytes], start: int, *, are_lines: bool = False) -> list[bytes]:
+        """The events of the records from `start` on, at once, up to the first that has to go through `complete`.
+
+        So of a file with some bad lines, all others still take the fast road. From a `start` of 0 it tries all of them,
+        else some hundreds, so that going on after each of many bad ones costs no more than they are.
+
+        Args:
+            records: as `complete` gets them.
+            start: the index of the first.
+            are_lines: see `are_complete`.
+        """
+        some = list(records[start : start + _AT_ONCE] if start else records)
+        count = self._whole.count(some, are_lines=are_lines)
+        if count == len(some) or not self._bulk.complete(some[count : count + 1], are_lines=are_lines):
+            return some[:count]
+        return self._bulk.complete(some, are_lines=are_lines)
 
     def complete(self, record: bytes) -> bytes:
         """The record as an event, checked and completed; white space around it does not count.
@@ -113,30 +118,7 @@ class Completer:
         """
         if len(record) >= MAX_EVENT_BYTES:
             raise InvalidRecord("is too long: Mixpanel takes events under 1 MB")
-        try:
-            try:
-                known, event = _decode(record), record
-                if not record.isascii():
-                    record.decode()  # the decoder does not look into strings it skips
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                event, known = _repair_or_reject(record)
-            return _one_line(self._completed(event, known, record))
-        except RecursionError:
-            raise InvalidRecord("is nested too deeply") from None
-
-    def complete_all(self, records: Sequence[bytes], *, are_lines: bool = False) -> list[bytes] | None:
-        """All of these, completed at once; None when one of them has to go through `complete`.
-
-        Args:
-            records: as `complete` gets them.
-            are_lines: see `are_complete`.
-        """
-        if self.are_complete(records, are_lines=are_lines):
-            return list(records)
-        try:
-            return [self.complete(record) for record in records]
-        except InvalidRecord:
-            return None
+        return _one_line(self._completed(record, record))
 
     def complete_made(self, made: dict[str, Any], origin: bytes, nth: int) -> bytes:
         """What a mapping or transform made of a record, as an event: checked and completed.
@@ -151,191 +133,79 @@ class Completer:
         """
         try:
             event = _encode(made)
-            try:
-                known = _decode(event)
-            except msgspec.MsgspecError:
-                event, known = _repair_or_reject(event)
-            return self._completed(event, known, origin, nth)
-        except RecursionError:
-            raise InvalidRecord("is nested too deeply") from None
+        except Exception as error:
+            raise InvalidRecord(f"the transform returned what is no JSON: {text_of(error)}") from None
+        if len(event) >= MAX_EVENT_BYTES:
+            raise InvalidRecord("is too long after the transform: Mixpanel takes events under 1 MB")
+        return self._completed(event, origin, nth)
 
-    def _completed(self, event: bytes, known: _Event, origin: bytes, nth: int = 0) -> bytes:
-        if not known.properties.insert_id:
-            event = _with_insert_id(event, _fingerprint(origin, nth))
-        if self._ip is not None and known.properties.ip in (None, ""):
-            event = _with_ip(event, self._ip)
+    def _completed(self, event: bytes, origin: bytes, nth: int = 0) -> bytes:
+        try:
+            if nests_too_deep(event):
+                raise InvalidRecord("is nested too deeply")
+            event, known = _known(event)
+            added = self._lacking(known.properties, origin, nth)
+            event = self._with(event, added) if added else event
+        except RecursionError:  # within our own bound, by a program that has called deep before it came here
+            raise InvalidRecord("is nested too deeply") from None
+        if known.event in IDENTITY_CALLS:
+            raise InvalidRecord(
+                f"is a call of {known.event}, and Mixpanel rejects the whole batch for it in a project with the"
+                " simplified identity merge: if yours has the original one, send it to Mixpanel by other means",
+                "event",
+            )
         if len(event) >= MAX_EVENT_BYTES:
             raise InvalidRecord("is too long once it is complete: Mixpanel takes events under 1 MB")
         return event
+
+    def _lacking(self, properties: _Properties, origin: bytes, nth: int) -> dict[str, bytes]:
+        """The properties that are missing, each as JSON."""
+        added = {}
+        if self._ip is not None and properties.ip in (None, ""):
+            added["ip"] = self._ip
+        if not properties.insert_id:
+            added["$insert_id"] = b'"%b"' % fingerprint(origin, nth)
+        if properties.distinct_id is None or properties.distinct_id is UNSET:
+            found = distinct_id_of(properties.user_id, properties.device_id)
+            if found is None:
+                raise no_distinct_id("null" if properties.distinct_id is None else "missing")
+            added["distinct_id"] = _encode(found)
+        return added
+
+    def _with(self, event: bytes, added: dict[str, bytes]) -> bytes:
+        """Puts properties into the bytes, and looks whether they took; where not, builds the event anew."""
+        if opening := _find_opening(event):
+            head, tail = event[: opening.end()], event[opening.end() :]
+            for name, value in added.items():
+                head += b'"%b":%b,' % (name.encode(), value)
+            spliced = head + tail
+            if self._whole.has(spliced):
+                return spliced
+        return with_properties(event, added)
 
 
 def insert_id(event: bytes) -> str | None:
     """The `$insert_id` of an event that was completed, or of a record if it has one that can be read."""
     try:
-        return _decode(event).properties.insert_id
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _decode_identified(event).properties.insert_id
+    except NOT_DECODED:
         return None
 
 
-def read_object(record: bytes) -> dict[str, Any]:
-    """The record as an object with all that is in it, as a transform gets it.
-
-    Raises:
-        InvalidRecord: it is none.
-        RecursionError: it is nested too deeply.
-    """
+def _known(event: bytes) -> tuple[bytes, _Event]:
+    """The event, repaired where it has to be, and what of it has to be known."""
     try:
-        value = _decode_whole(record)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        value = _decode_whole(_canonical_json(_value(record)))
-    if not isinstance(value, dict):
-        raise InvalidRecord(f"is not a JSON object but {_kind(value)}")
-    return value
+        known = _decode(event)
+        if not event.isascii():
+            event.decode()  # the decoder does not look into strings it skips
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        event = repaired(event)
+        known = _decode(event)
+    return event, known
 
 
 def _one_line(event: bytes) -> bytes:
     """JSON allows line breaks only between tokens, where a space means the same."""
     if b"\n" in event or b"\r" in event:
         return event.replace(b"\r", b" ").replace(b"\n", b" ").strip()
-    return event
-
-
-def _fingerprint(origin: bytes, nth: int) -> str:
-    """32 characters of 0-9a-f, the same for the same content (SHA-256 is the digest that processors have built in)."""
-    digest = hashlib.sha256(origin.strip(_BLANK), usedforsecurity=False)
-    if nth:
-        digest.update(b"#%d" % nth)
-    return digest.hexdigest()[:32]
-
-
-def _with_insert_id(event: bytes, identifier: str) -> bytes:
-    """Puts the id into the bytes, and looks whether it took; where it did not, builds the event anew."""
-    quoted = b'"%b"' % identifier.encode()
-    spliced = _spliced(event, b'"$insert_id":' + quoted)
-    return spliced if insert_id(spliced) == identifier else _rebuilt(event, "$insert_id", quoted)
-
-
-def _with_ip(event: bytes, ip: bytes) -> bytes:
-    """Puts the address into the bytes, and looks whether it took; where it did not, builds the event anew."""
-    spliced = _spliced(event, b'"ip":' + ip)
-    try:
-        if _decode(spliced).properties.ip == _decode_whole(ip):
-            return spliced
-    except msgspec.MsgspecError:
-        pass
-    return _rebuilt(event, "ip", ip)
-
-
-def _spliced(event: bytes, member: bytes) -> bytes:
-    """The event with a member put where its properties seem to begin."""
-    if opening := _PROPERTIES_OPEN.search(event):
-        head, tail = event[: opening.end()], event[opening.end() :]
-        return b"%b%b%b%b" % (head, member, b"" if _EMPTY_OBJECT.match(tail) else b",", tail)
-    return event
-
-
-def _rebuilt(event: bytes, name: str, value: bytes) -> bytes:
-    whole = _decode_parts(event)
-    properties = _decode_parts(whole["properties"])
-    properties[name] = msgspec.Raw(value)
-    whole["properties"] = msgspec.Raw(_encode_json(properties))
-    return _encode_json(whole)
-
-
-def _repair_or_reject(event: bytes) -> tuple[bytes, _Event]:
-    """Repairs what the decoder rejected where it can be (see `_canonical_json`), or says what is wrong."""
-    value = _value(event)
-    if not isinstance(value, dict):
-        raise InvalidRecord(f"is not a JSON object but {_kind(value)}")
-    _check(value)
-    mended = _canonical_json(value)
-    try:
-        return mended, _decode(mended)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise InvalidRecord(f"is not JSON that can be read: {error}") from None
-
-
-def _canonical_json(value: Any) -> bytes:
-    """The value as JSON that every decoder reads.
-
-    An escaped half of a surrogate pair (`\\ud83d` alone, where a program cut a text in the middle of an emoji) becomes
-    U+FFFD, as browsers show it: JSON's grammar allows it, but it is no character. Of a key that an object has twice,
-    the last stays.
-
-    Raises:
-        InvalidRecord: it holds a number that is too large.
-    """
-    try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    except ValueError:
-        raise InvalidRecord("holds a number that is too large") from None
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
-
-
-def _value(record: bytes) -> Any:
-    """The record as a Python value.
-
-    Raises:
-        InvalidRecord: it is not JSON; the reason says where it stops to be.
-    """
-    record = record.removeprefix(codecs.BOM_UTF8)  # where files with a byte order mark were joined
-    try:
-        return json.loads(record.decode(), parse_constant=_no_constant)
-    except UnicodeDecodeError as error:
-        raise InvalidRecord(f"is not UTF-8: byte 0x{record[error.start]:02x} at position {error.start}") from None
-    except json.JSONDecodeError as error:
-        raise InvalidRecord(f"is not JSON: {error.msg} at character {error.pos}") from None
-    except ValueError:
-        raise InvalidRecord("holds a number with too many digits") from None
-
-
-def _no_constant(name: str) -> Any:
-    raise InvalidRecord(f"is not JSON: {name} is no JSON number")
-
-
-def _check(event: dict[str, Any]) -> None:
-    """Says in a sentence what the decoder says in a type."""
-    name, properties = event.get("event"), event.get("properties")
-    if not isinstance(name, str) or not name:
-        raise InvalidRecord(f"has no event name: it must be a text and is {_kind(name)}", "event")
-    if not isinstance(properties, dict):
-        raise InvalidRecord(f"has no properties: they must be an object and are {_kind(properties)}", "properties")
-    _check_property(properties, "time", (int, float), "a number (epoch seconds or milliseconds)")
-    _check_property(properties, "distinct_id", (str, int, float), 'a text ("" for no user)')
-    _check_property(properties, "$insert_id", (str, type(None)), "a text of 1 to 36 characters")
-
-
-def _check_property(properties: dict[str, Any], name: str, types: tuple[type, ...], must_be: str) -> None:
-    value = properties.get(name)
-    if isinstance(value, bool) or not isinstance(value, types) or value in (float("inf"), float("-inf")):
-        state = "missing" if name not in properties else _kind(value)
-        raise InvalidRecord(f"has no usable {name}: it must be {must_be} and is {state}", f"properties.{name}")
-
-
-_KINDS: dict[type, str] = {
-    type(None): "null",
-    bool: "true or false",
-    dict: "an object",
-    list: "an array",
-    str: "a text",
-    int: "a number",
-    float: "a number",
-}
-
-
-def _kind(value: object) -> str:
-    if value == "":
-        return "empty"
-    if value in (float("inf"), float("-inf")):
-        return "too large a number"
-    return _KINDS[type(value)]
-
-
-def _encode(made: dict[str, Any]) -> bytes:
-    try:
-        event = _encode_json(made)
-    except Exception as error:
-        raise InvalidRecord(f"the transform returned what is no JSON: {text_of(error)}") from None
-    if len(event) >= MAX_EVENT_BYTES:
-        raise InvalidRecord("is too long after the transform: Mixpanel takes events under 1 MB")
     return event

@@ -87,7 +87,7 @@ NOT_AN_EVENT = {
     "no distinct_id": (GOOD.replace(b"distinct", b"x"), "no usable distinct_id: .* missing", "properties.distinct_id"),
     "a null distinct_id": (GOOD.replace(b'"user-1"', b"null"), "distinct_id: .* null", "properties.distinct_id"),
     "an object as distinct_id": (GOOD.replace(b'"user-1"', b"{}"), "is an object", "properties.distinct_id"),
-    "a number as $insert_id": (GOOD.replace(b'"id-1"', b"1"), "no usable .insert_id", "properties.$insert_id"),
+    "a fraction as $insert_id": (GOOD.replace(b'"id-1"', b"1.5"), "no usable .insert_id", "properties.$insert_id"),
     "an array as $insert_id": (GOOD.replace(b'"id-1"', b"[]"), "no usable .insert_id", "properties.$insert_id"),
 }
 
@@ -271,7 +271,7 @@ def test_any_json_is_refused_or_becomes_one_line_with_an_insert_id(
     assert b"\r" not in event
     assert prepared(event) == event == prepared(record)
     if given_id := value["properties"].get("$insert_id"):
-        assert insert_id(event) == given_id.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        assert insert_id(event) == str(given_id).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @given(st.binary(max_size=60) | st.builds(lambda a, b: GOOD[:a] + b + GOOD[a:], st.integers(0, 94), st.binary()))

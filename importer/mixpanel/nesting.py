@@ -1,0 +1,30 @@
+"""How deep a record is nested, judged by a rule of ours: where an interpreter's recursion ends differs by its version,
+and by how deep the program's own calls are just then."""
+
+from __future__ import annotations
+
+import re
+from itertools import accumulate
+
+from importer.limits import MAX_NESTING
+
+MIN_LENGTH = 2 * (MAX_NESTING + 1)
+"""Bytes below which nothing nests too deep: every level takes two brackets."""
+
+_STRING = re.compile(rb'"(?:[^"\\]+|\\.)*+"?', re.DOTALL)
+_BRACKETS = b"[]{}"
+_NO_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+
+def nests_too_deep(record: bytes) -> bool:
+    """Whether brackets lie within brackets more than `MAX_NESTING` deep; those within texts do not count."""
+    if len(record) < MIN_LENGTH or _openings(record) <= MAX_NESTING:
+        return False
+    brackets = _STRING.sub(b"", record).translate(None, _NO_BRACKETS).decode()
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_NESTING
+
+
+def _openings(record: bytes) -> int:
+    """Opening brackets, those within texts included. To replace few bytes is four times as fast as to count them."""
+    return 2 * len(record) - len(record.replace(b"[", b"")) - len(record.replace(b"{", b""))

@@ -1,0 +1,128 @@
+"""Events that lack nothing: most of what is imported, so that to recognise them has to cost least."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import filterfalse, repeat
+from operator import attrgetter, contains, length_hint
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, defstruct, field
+
+from importer.limits import IDENTITY_CALLS, MAX_EVENT_BYTES
+from importer.mixpanel.nesting import MIN_LENGTH, nests_too_deep
+
+NOT_DECODED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_MAX_NAMES = 250
+_COMMON_NAME = "$mp_web_page_view"
+_name_of = attrgetter("event")
+_Text = Annotated[str, Meta(min_length=1)]
+
+
+class _Properties(Struct, gc=False):
+    time: int | float
+    distinct_id: str | int | float
+    insert_id: _Text = field(name="$insert_id")
+
+
+class _LocatedProperties(_Properties, gc=False):
+    ip: _Text | int
+
+
+class WholeEvents:
+    """Recognises events that can be sent as they are.
+
+    It keeps some hundred of their names, since a decoder compares a name with those it knows for nothing, as it reads
+    it. To look at every name afterwards, for one that no event may have, costs a tenth of the decoding.
+
+    Args:
+        with_ip: whether an event without `ip` lacks something.
+    """
+
+    def __init__(self, *, with_ip: bool) -> None:
+        self._properties = _LocatedProperties if with_ip else _Properties
+        self._decode = self._decoder(_Text)
+        self._names = frozenset((_COMMON_NAME,))
+        self._decode_known: Callable[[bytes], Any] | None = self._decoder(Literal[_COMMON_NAME])
+
+    def has(self, event: bytes) -> bool:
+        """Whether an event, which is sound otherwise, lacks nothing."""
+        try:
+            return self._decode(event).event not in IDENTITY_CALLS
+        except NOT_DECODED:
+            return False
+
+    def count(self, records: Sequence[bytes], *, are_lines: bool) -> int:
+        """How many of these can be sent as they are before the first that cannot.
+
+        Args:
+            records: as `Completer.complete` gets them.
+            are_lines: see `are_sound`.
+        """
+        rest, count = iter(records), len(records)
+        while not self._run(rest):
+            count = len(records) - length_hint(rest) - 1
+            if not self._learn(records[count:]):
+                break
+            rest, count = iter(records[count:]), len(records)
+        if are_sound(records[:count], are_lines=are_lines):
+            return count
+        return leading(are_sound((one,), are_lines=are_lines) for one in records[:count])
+
+    def _run(self, records: Iterator[bytes]) -> bool:
+        """Runs through whole events with names that are known; gives whether it came to the end."""
+        try:
+            if self._decode_known:
+                deque(map(self._decode_known, records), maxlen=0)
+                return True
+            return IDENTITY_CALLS.isdisjoint(map(_name_of, map(self._decode, records)))
+        except NOT_DECODED:
+            return False
+
+    def _learn(self, records: Sequence[bytes]) -> bool:
+        """Takes up the names of whole events; gives whether the name of the first was all that was missing."""
+        if not self._decode_known or not self.has(records[0]):
+            return False
+        names: set[str] = set()
+        with suppress(*NOT_DECODED):
+            names.update(map(_name_of, map(self._decode, records)))
+        known = self._names | names - IDENTITY_CALLS
+        if known == self._names:
+            return False
+        self._names = known
+        self._decode_known = None if len(known) > _MAX_NAMES else self._decoder(Literal[tuple(known)])
+        return True
+
+    def _decoder(self, name: Any) -> Callable[[bytes], Any]:
+        event = defstruct("_Event", [("event", name), ("properties", self._properties)], gc=False)
+        return msgspec.json.Decoder(event).decode
+
+
+def are_sound(records: Sequence[bytes], *, are_lines: bool) -> bool:
+    """Whether these, which a decoder took, can be sent in lines: of UTF-8, not nested too deep, without line breaks.
+
+    Args:
+        records: JSON, as far as a decoder looks that skips most of it.
+        are_lines: whether it is known that there are no line breaks in them, and that none is too long to be an event.
+    """
+    try:
+        deque(map(bytes.decode, filterfalse(bytes.isascii, records)), maxlen=0)
+    except UnicodeDecodeError:
+        return False
+    longest = max(map(len, records), default=0)
+    if longest >= MIN_LENGTH and any(map(nests_too_deep, records)):
+        return False
+    return are_lines or not (
+        longest >= MAX_EVENT_BYTES
+        or any(map(contains, records, repeat(b"\n")))
+        or any(map(contains, records, repeat(b"\r")))
+    )
+
+
+def leading(flags: Iterable[bool]) -> int:
+    """How many are true before the first that is not."""
+    flags = list(flags)
+    return flags.index(False) if False in flags else len(flags)
