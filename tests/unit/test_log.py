@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +17,7 @@ from hypothesis import strategies as st
 from importer import log
 from importer.core.rejects import RejectLog, rejected_record
 from importer.errors import InvalidRecord
+from sandbox.processes import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -90,3 +96,55 @@ def test_after_the_first_hundred_rejects_of_a_source_only_the_count_goes_on(caps
     assert [line["line"] for line in found if line["kind"] == "reject"] == list(range(1, 101))
     assert [line["kind"] for line in found[100:]] == ["rejects capped"]
     assert found[0]["message"] == "gs://events/file#1, line 1: is not a JSON object but null"
+
+
+# In a process of somebody else's
+
+
+@pytest.fixture
+def _as_found() -> Iterator[None]:
+    """The log as it is where nobody has set it up."""
+    log.use(log.StandardLog(logging.getLogger("importer")))
+    yield
+    log.configure()
+
+
+@pytest.mark.usefixtures("_as_found")
+def test_where_nobody_sets_the_log_up_it_is_the_standard_librarys(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "importer")
+    logger = log.get()
+    for tell in (logger.debug, logger.info, logger.warning, logger.error):
+        tell("Hello, 100 %s.", kind="test", name="n", _event="{}")
+    assert [(one.name, one.levelname, one.getMessage()) for one in caplog.records] == [
+        ("importer", level, "Hello, 100 %s.") for level in ("DEBUG", "INFO", "WARNING", "ERROR")
+    ]
+    assert {one.funcName for one in caplog.records} == {"test_where_nobody_sets_the_log_up_it_is_the_standard_librarys"}
+    assert [vars(one)["fields"] for one in caplog.records] == [{"kind": "test", "name": "n", "event": "{}"}] * 4
+
+
+@pytest.mark.usefixtures("_as_found")
+def test_there_an_exception_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        raise ValueError("it failed")
+    except ValueError:
+        log.get().exception("It failed.", kind="test")
+    (record,) = caplog.records
+    assert (record.levelname, record.exc_info and record.exc_info[0]) == ("ERROR", ValueError)
+
+
+def test_a_log_of_the_hosts_own_is_used_also_by_what_was_made_before(capsys: pytest.CaptureFixture[str]) -> None:
+    before, lines = RejectLog(), io.StringIO()
+    log.use(log.json_lines("WARNING", lines))
+    before.add(rejected_record("gs://events/file#1", 7, 100, b"null", InvalidRecord("no")))
+    log.get().info("Hello.", kind="test")
+    log.configure()
+    assert [json.loads(line)["kind"] for line in lines.getvalue().splitlines()] == ["reject"]
+    assert capsys.readouterr().out == ""
+
+
+def test_making_parts_of_the_importer_changes_nothing_in_the_process() -> None:
+    """The core runs inside other people's processes too: all that is global there is theirs."""
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.unit.host"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
