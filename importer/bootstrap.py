@@ -49,6 +49,20 @@ def settings() -> Settings:
     return found
 
 
+def settings_of_a_command() -> Settings:
+    """The settings of a command that somebody runs by hand: what is to be said of them is said on standard error, and
+    of the log there are only the errors, there too.
+
+    Raises:
+        SettingsError: one is wrong.
+    """
+    found = from_environment(os.environ)
+    log.configure("ERROR", sys.stderr)
+    for sentence in not_settings(os.environ):
+        print(sentence, file=sys.stderr)
+    return found
+
+
 @cache
 def bucket_source(settings: Settings) -> BucketSource:
     """The parts behind `gcs_import`. The storage client is imported only here: the other function never needs it."""

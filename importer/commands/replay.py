@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+import click
 import msgspec
 
+from importer import bootstrap
 from importer.core.batcher import Batcher
 from importer.core.buffered_rejects import BufferedRejectSink
 from importer.core.pipeline import Pipeline
@@ -21,6 +25,10 @@ from importer.errors import DeliveryError, Unreadable
 from importer.formats.content import Content, records_of_message
 from importer.formats.held import Stream
 from importer.records import Record
+from importer.reject_sinks.file import FileSink
+from importer.reject_sinks.place import sinks
+from importer.settings import Settings
+from importer.storage.store import store
 
 _MAX_OPEN = 8_000
 _RETRY_SECONDS = 120.0
@@ -149,3 +157,70 @@ def _in_place_of(reject: Reject, refused: Reject) -> Reject:
     if refused.event != reject.event:
         return refused
     return msgspec.structs.replace(refused, line=reject.line, offset=reject.offset)
+
+
+@click.command(short_help="Send rejects again, after their cause was mended.")
+@click.argument("places", nargs=-1, required=True, metavar="PLACE…")
+@click.option("--remove", is_flag=True, help="Delete each file once all of it is settled.")
+def command(places: tuple[str, ...], remove: bool) -> int:
+    """Sends rejects again, through the same checks, and the mapping and transform that are set.
+
+    A PLACE is gs://bucket/prefix, a local file or a folder. The settings are the functions' own (environment
+    variables). What is rejected again is written to IMPORT_REJECTS, or to a file here when that is not set.
+    """
+    settings = bootstrap.settings_of_a_command()
+    files = [file for place in places for file in _files(place)]
+    if not files:
+        print(f"There is nothing at {', '.join(places)}.", file=sys.stderr)
+        return 1
+    total = asyncio.run(_replay_all(settings, files, remove=remove))
+    report = total.report
+    print(
+        f"imported {report.imported:,}, dropped {report.dropped:,}, rejected again {report.rejected:,}, "
+        f"repeated {total.repeated:,}, unreadable {len(total.unreadable):,}"
+    )
+    return 1 if report.rejected or total.unreadable else 0
+
+
+async def _replay_all(settings: Settings, files: list[str], *, remove: bool) -> Replay:
+    pipeline = Pipeline(settings)
+    seen: set[bytes] = set()
+    total = Replay()
+    with ExitStack() as open_files:
+        make_sink = sinks(settings.rejects)
+        again = make_sink("replay") if make_sink else open_files.enter_context(FileSink())
+        for number, file in enumerate(files, 1):
+            at = f"{number} of {len(files)}: {file}"
+
+            def tell(count: int, at: str = at) -> None:
+                print(f"{at}: {count:,} read", file=sys.stderr)
+
+            objects = store(file)
+            outcome = await replay(pipeline, file, objects.open(file).chunks(), again, seen, tell)
+            _say(at, outcome)
+            if remove and not outcome.unreadable:
+                objects.delete(file)
+            total.report += outcome.report
+            total.repeated += outcome.repeated
+            total.unreadable += outcome.unreadable
+    pipeline.close()
+    return total
+
+
+def _files(place: str) -> list[str]:
+    """The files at a place, in order, as they are now: what the replay writes does not come back to it.
+
+    In a bucket, those that are called as rejects are; on a disk, whatever is named.
+    """
+    found = store(place).list(place)
+    return [file for file in found if "://" not in file or file.endswith((".jsonl.gz", ".jsonl"))]
+
+
+def _say(at: str, outcome: Replay) -> None:
+    """Says what became of one file."""
+    report = outcome.report
+    print(f"{at}: imported {report.imported:,}, rejected again {report.rejected:,}", file=sys.stderr)
+    for one in report.first_rejects:
+        print(f"  {one.source}, line {one.line}: {one.field or ''} {one.reason}", file=sys.stderr)
+    for why in outcome.unreadable:
+        print(f"  {why}", file=sys.stderr)

@@ -199,7 +199,7 @@ def test_replay_of_a_mended_local_file_writes_again_what_is_refused_again(
     file.write_bytes(gzip.compress(b"".join(line_of(one) for one in [*rejects, *rejects[:10]])))
     replayed = replay(str(file), standin, bucket, tmp_path)
     assert replayed.returncode == 1
-    assert "imported 50, dropped 0, refused again 50, repeated 10, unreadable 0" in replayed.stdout
+    assert "imported 50, dropped 0, rejected again 50, repeated 10, unreadable 0" in replayed.stdout
     assert standin.ids() == {f"good-{n}": 1 for n in range(1, 100, 2)}
     (written,) = tmp_path.glob("rejects-*.jsonl")
     again = [json.loads(line) for line in written.read_bytes().splitlines()]

@@ -199,7 +199,7 @@ def test_objects_are_replayed_and_removed_once_what_is_refused_again_is_kept(
     ]
     assert len(objects(bucket, "rejects/")) == 2
     said = capsys.readouterr()
-    assert said.out == "imported 2, dropped 0, refused again 1, repeated 1, unreadable 0\n"
+    assert said.out == "imported 2, dropped 0, rejected again 1, repeated 1, unreadable 0\n"
     assert f"{FILE}, line 2: " in said.err
 
 
@@ -229,7 +229,7 @@ def test_a_replay_with_nothing_left_to_do_ends_well(
     [
         ("nowhere.jsonl", 1, "There is nothing at nowhere.jsonl."),
         ("gs://events/nothing", 1, "There is nothing at gs://events/nothing."),
-        ("gs://no-such-bucket/x", 2, "The replay stopped: gs://no-such-bucket/x cannot be read: NotFound: 404"),
+        ("gs://no-such-bucket/x", 2, "The replay stopped: gs://no-such-bucket/x cannot be listed: NotFound: 404"),
     ],
 )
 def test_a_place_with_no_rejects_is_named(
