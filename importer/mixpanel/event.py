@@ -66,7 +66,8 @@ class Completer:
     """
 
     def __init__(self, default_ip: str | None) -> None:
-        self._ip = None if default_ip is None else _encode(0 if default_ip == "0" else default_ip)
+        self._default_ip = 0 if default_ip == "0" else default_ip
+        self._ip = None if default_ip is None else _encode(self._default_ip)
         self._whole = WholeEvents(with_ip=default_ip is not None)
         self._bulk = Bulk(self._ip)
 
@@ -131,13 +132,16 @@ class Completer:
         Raises:
             InvalidRecord: it cannot be imported.
         """
+        is_whole = _is_whole(made)
+        if is_whole and self._default_ip is not None and made["properties"].get("ip") in (None, ""):
+            made = {**made, "properties": {**made["properties"], "ip": self._default_ip}}
         try:
             event = _encode(made)
         except Exception as error:
             raise InvalidRecord(f"the transform returned what is no JSON: {text_of(error)}") from None
         if len(event) >= MAX_EVENT_BYTES:
             raise InvalidRecord("is too long after the transform: Mixpanel takes events under 1 MB")
-        return self._completed(event, origin, nth)
+        return event if is_whole and not nests_too_deep(event) else self._completed(event, origin, nth)
 
     def _completed(self, event: bytes, origin: bytes, nth: int = 0) -> bytes:
         try:
@@ -182,6 +186,20 @@ class Completer:
             if self._whole.has(spliced):
                 return spliced
         return with_properties(event, added)
+
+
+def _is_whole(made: dict[str, Any]) -> bool:
+    """Whether it lacks nothing but perhaps an `ip`, so that it need not be looked at again once it is encoded."""
+    name, properties = made.get("event"), made.get("properties")
+    if name.__class__ is not str or not name or name in IDENTITY_CALLS or properties.__class__ is not dict:
+        return False
+    identifier = properties.get("$insert_id")
+    return (
+        identifier.__class__ is str
+        and identifier != ""
+        and properties.get("distinct_id").__class__ is str
+        and properties.get("time").__class__ is int
+    )
 
 
 def insert_id(event: bytes) -> str | None:

@@ -319,3 +319,22 @@ def test_what_was_made_of_a_record_is_completed_from_that_record() -> None:
     assert json.loads(first) == json.loads(Completer("0").complete(NO_ID))
     assert len({insert_id(each) for each in (first, second, third)}) == 3
     assert json.loads(third)["properties"]["ip"] == 0
+
+
+@pytest.mark.parametrize("ip", [..., None, "", "203.0.113.9", 0])
+@pytest.mark.parametrize("default_ip", ["0", "198.51.100.1", None])
+def test_what_was_made_whole_is_completed_as_the_same_event_in_bytes_is(ip: Any, default_ip: str | None) -> None:
+    made = json.loads(GOOD)
+    if ip is not ...:
+        made["properties"]["ip"] = ip
+    as_made = json.dumps(made)
+    completed = Completer(default_ip).complete_made(made, b"a record", 0)
+    assert json.loads(completed) == json.loads(Completer(default_ip).complete(as_made.encode()))
+    assert json.dumps(made) == as_made, "what was made is left as it was"
+
+
+def test_what_was_made_whole_may_still_not_be_an_identity_call_or_too_long() -> None:
+    made = json.loads(GOOD)
+    for changes in ({"event": "$identify"}, {"properties": made["properties"] | {"text": "x" * MAX_EVENT_BYTES}}):
+        with pytest.raises(InvalidRecord):
+            Completer("0").complete_made(made | changes, GOOD, 0)
