@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 
 class PriorityLock:
     """Lets one pass at a time: of those that wait, the one with the lowest number.
 
-    Where there is room for few, a batch that has been refused would else be overtaken again and again by those behind
-    it, and its source could get no further: it is the first batch not settled that the next delivery goes on from.
+    Where there is room for few, a batch that was throttled would else be overtaken again and again by those behind it,
+    and its source could get no further: it is the first batch not settled that the next delivery goes on from.
     """
 
     def __init__(self) -> None:
@@ -21,16 +21,30 @@ class PriorityLock:
         self._is_taken = False
 
     @contextmanager
-    def held(self, number: int) -> Iterator[None]:
-        """Waits until it is the turn of `number`, which lasts for the `with` block."""
+    def held(self, number: int, seconds: float | None = None) -> Iterator[None]:
+        """Waits until it is the turn of `number`, which lasts for the `with` block.
+
+        Raises:
+            TimeoutError: it did not come within so many seconds: whoever has it may wait for much longer.
+        """
         with self._changed:
-            heappush(self._waiting, number)
-            self._changed.wait_for(lambda: not self._is_taken and self._waiting[0] == number)
-            heappop(self._waiting)
+            if self._is_taken or self._waiting:
+                self._wait(number, seconds)
             self._is_taken = True
         try:
             yield
         finally:
             with self._changed:
                 self._is_taken = False
-                self._changed.notify_all()
+                if self._waiting:
+                    self._changed.notify_all()
+
+    def _wait(self, number: int, seconds: float | None) -> None:
+        heappush(self._waiting, number)
+        if self._changed.wait_for(lambda: not self._is_taken and self._waiting[0] == number, seconds):
+            heappop(self._waiting)
+            return
+        self._waiting.remove(number)
+        heapify(self._waiting)
+        self._changed.notify_all()  # it may have been the one that the others waited for
+        raise TimeoutError("the turn did not come in time")
