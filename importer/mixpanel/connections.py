@@ -7,7 +7,11 @@ has for each request would take another third of its time, and there is nothing 
 
 from __future__ import annotations
 
-from typing import cast
+import io
+import time
+from http.client import HTTPResponse
+from socket import SocketIO, socket
+from typing import Any, cast
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -30,17 +34,18 @@ class Connections(HTTPAdapter):
         proxies = get_environ_proxies(settings.api_url)
         pool = self.get_connection_with_tls_context(request, verify=True, proxies=proxies)
         self._pool = cast(HTTPConnectionPool, pool)
+        self._pool.ConnectionCls = type("_Connection", (self._pool.ConnectionCls,), {"response_class": _TimedResponse})
         self.cert_verify(pool, request.url, verify=True, cert=None)  # type: ignore[no-untyped-call]
         self._url = self.request_url(request, proxies)
         self._headers = {name: value for name, value in request.headers.items() if name != "Content-Length"}
 
-    def post(self, body: bytes, connect: float, read: float) -> BaseHTTPResponse:
+    def post(self, body: bytes, connect: float, total: float) -> BaseHTTPResponse:
         """Sends a body (newline-delimited JSON, gzipped) once, and reads the answer to its end.
 
         Args:
             body: see `batch.Packed.body`.
-            connect: seconds to wait for a connection.
-            read: seconds in which nothing is received.
+            connect: seconds to wait for a connection, and for the body to be sent.
+            total: seconds until the answer is there to its end.
 
         Raises:
             TimeoutError: one of them was too long.
@@ -55,7 +60,7 @@ class Connections(HTTPAdapter):
                 retries=_ONCE,
                 redirect=False,
                 assert_same_host=False,  # through a proxy, the address names another
-                timeout=Timeout(connect=connect, read=read),
+                timeout=_TimeoutOnce(connect=connect, total=total),
             )
         except exceptions.HTTPError as error:
             # That nobody listens is a timeout there, by its class.
@@ -63,6 +68,44 @@ class Connections(HTTPAdapter):
                 error, exceptions.NewConnectionError
             )
             raise (TimeoutError if is_late else ConnectionError) from error
+
+
+class _TimeoutOnce(Timeout):
+    """The timeout of one request: urllib3 copies it twice, for it may serve others as well."""
+
+    def clone(self) -> Timeout:
+        return self
+
+
+class _TimedResponse(HTTPResponse):
+    """Takes the connection's timeout for the whole answer: the socket's own begins anew with each byte."""
+
+    def __init__(self, sock: socket, debuglevel: int = 0, method: str | None = None, url: str | None = None) -> None:
+        super().__init__(_Timed(sock), debuglevel, method, url)  # type: ignore[arg-type]
+
+
+class _Timed(SocketIO):
+    """What comes over a socket, until its timeout has passed since now: TimeoutError then."""
+
+    def __init__(self, sock: socket) -> None:
+        super().__init__(sock, "r")
+        sock._io_refs += 1  # type: ignore[attr-defined]  # as makefile does: until this is closed, the socket is open
+        self._socket = sock
+        self._until = time.monotonic() + cast(float, sock.gettimeout())
+        self._is_begun = False
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """All that a response asks of a socket."""
+        return io.BufferedReader(self)
+
+    def readinto(self, buffer: Any) -> int:
+        if self._is_begun:  # nearly every answer comes in one piece: for that, the timeout is right as it is
+            seconds = self._until - time.monotonic()
+            if seconds <= 0:
+                raise TimeoutError("the answer did not end in time")
+            self._socket.settimeout(seconds)
+        self._is_begun = True
+        return self._socket.recv_into(buffer)
 
 
 def _request(api_url: str, credentials: Credentials) -> requests.PreparedRequest:

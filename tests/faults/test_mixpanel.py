@@ -122,7 +122,7 @@ def test_wrong_credentials_fail_loudly_and_keep_the_data_where_it_is(
     bucket.put("refused.jsonl", in_file)
     told = files.process.wait_until(lambda: reports(files, "gs://events/refused.jsonl") or None)
     assert (told[0]["outcome"], told[0]["retried"]) == ("handed back", 0)
-    assert "Mixpanel refused the project token (401): check MIXPANEL_PROJECT_TOKEN" in told[0]["reason"]
+    assert "Mixpanel rejected the project token (401): check MIXPANEL_PROJECT_TOKEN" in told[0]["reason"]
     assert {requests.post(pushes.url, data=push, timeout=30).status_code for push in in_messages} == {503}
     assert not bucket.deliveries()[0]["delivered"]
     standin.faults(unauthorized=False)

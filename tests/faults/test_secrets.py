@@ -91,7 +91,7 @@ def test_nothing_that_a_function_writes_holds_a_secret(
         bucket.wait_until_delivered()
     written = log.read_bytes()
     assert b"Traceback" in written
-    assert b"Mixpanel refused the " + kind.encode() in written
+    assert b"Mixpanel rejected the " + kind.encode() in written
     assert_keeps(written)
     assert_keeps(repr(kept_rejects(bucket)))
 
@@ -134,5 +134,5 @@ def test_a_replay_that_is_refused_holds_no_secret(standin: Standin, tmp_path: Pa
         timeout=60,
     )
     assert replayed.returncode == 2
-    assert b"Mixpanel refused the service account (401)" in replayed.stderr
+    assert b"Mixpanel rejected the service account (401)" in replayed.stderr
     assert_keeps(replayed.stdout + replayed.stderr)

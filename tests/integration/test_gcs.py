@@ -718,7 +718,7 @@ def test_refused_credentials_keep_the_data_where_it_is_and_no_secret_is_told(
     generation = bucket.put("events.jsonl", b"\n".join([*TEN, b"null", SECRET[:4].encode()]))
     handed_back = way.summary("events.jsonl", generation)
     assert handed_back["outcome"] == "handed back"
-    assert "refused the service account (401): check MIXPANEL_SERVICE_ACCOUNT_USERNAME" in handed_back["reason"]
+    assert "rejected the service account (401): check MIXPANEL_SERVICE_ACCOUNT_USERNAME" in handed_back["reason"]
     (line, *_) = function.log("credentials")
     assert (line["severity"], line["status"], line["credentials"]) == ("ERROR", 401, "service account")
     standin.faults(credentials=f"{USER}:{SECRET}", fail_first={"status": 503, "requests": 1})

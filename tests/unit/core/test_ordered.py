@@ -247,7 +247,7 @@ def test_a_source_that_fails_is_handed_back_and_what_came_before_is_imported(
     ("faults", "reason"),
     [
         ({"503": 1.0}, "Mixpanel could not take the events in time"),
-        ({"unauthorized": True}, "refused the project token"),
+        ({"unauthorized": True}, "rejected the project token"),
     ],
 )
 def test_what_mixpanel_does_not_take_is_handed_back(

@@ -12,8 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import msgspec
@@ -25,12 +24,13 @@ from hypothesis import strategies as st
 
 from importer import log
 from importer.errors import FatalDeliveryError, Unavailable
-from importer.mixpanel.batch import Packed, pack
+from importer.mixpanel.batch import pack
 from importer.mixpanel.client import Client
 from importer.mixpanel.outcome import Outcome, RejectedEvent
 from importer.settings import CredentialKind, Credentials, Settings
 from sandbox.clients import Standin
 from sandbox.processes import free_port
+from tests.unit.mixpanel.scripted import batch, event, ok, partly, scripted, serving
 
 SECRET = "hush-hush"
 CREDENTIALS = {
@@ -66,15 +66,6 @@ def client(standin: Standin) -> Iterator[MakeClient]:
         each.close()
 
 
-def event(number: int, **properties: Any) -> bytes:
-    known = {"time": 1_700_000_000, "distinct_id": "user-1", "$insert_id": f"id-{number}"}
-    return json.dumps({"event": "Signup", "properties": {**known, **properties}}).encode()
-
-
-def batch(*numbers: int, **properties: Any) -> Packed:
-    return pack([event(number, **properties) for number in numbers])
-
-
 def soon(seconds: float = 30) -> float:
     return time.monotonic() + seconds
 
@@ -102,14 +93,14 @@ def test_an_empty_batch_needs_no_request(standin: Standin, client: MakeClient) -
 
 
 @pytest.mark.parametrize("spelling", ["$insert_id", "insert_id"])
-def test_the_events_that_mixpanel_names_are_refused_and_the_others_imported(
+def test_the_events_that_mixpanel_names_are_rejected_and_the_others_imported(
     standin: Standin, client: MakeClient, spelling: str
 ) -> None:
     standin.faults(insert_id_spelling=spelling)
     events = pack([event(0), event(1, time=1), event(2), event(3, distinct_id="null"), event(4)])
     outcome = client().send(events, soon())
     assert (outcome.imported, outcome.requests, outcome.retried) == (3, 1, 0)
-    assert [(refusal.index, refusal.field) for refusal in outcome.rejected] == [
+    assert [(rejected.index, rejected.field) for rejected in outcome.rejected] == [
         (1, "properties.time"),
         (3, "properties.distinct_id"),
     ]
@@ -117,7 +108,7 @@ def test_the_events_that_mixpanel_names_are_refused_and_the_others_imported(
     assert standin.ids() == dict.fromkeys(ids(0, 2, 4), 1)
 
 
-def test_a_batch_of_nothing_but_bad_events_is_refused_in_one_request(client: MakeClient) -> None:
+def test_a_batch_of_nothing_but_bad_events_is_rejected_in_one_request(client: MakeClient) -> None:
     outcome = client().send(batch(*range(50), time=1), soon())
     assert (outcome.imported, len(outcome.rejected), outcome.requests) == (0, 50, 1)
 
@@ -140,7 +131,7 @@ def test_an_event_that_spoils_its_batch_without_being_named_is_found(standin: St
 @given(
     st.lists(st.sampled_from(["good", "good", "good", "unnamed", "named", "large"]), max_size=40), st.integers(2, 2_000)
 )
-def test_whatever_is_wrong_with_a_batch_each_event_is_imported_or_refused(
+def test_whatever_is_wrong_with_a_batch_each_event_is_imported_or_rejected(
     standin: Standin, client: MakeClient, kinds: Sequence[str], limit: int
 ) -> None:
     standin.reset()
@@ -156,7 +147,7 @@ def test_whatever_is_wrong_with_a_batch_each_event_is_imported_or_refused(
     outcome = sender.send(pack([event(n, **spoil[kind]) for n, kind in enumerate(kinds)]), soon())
     good = {n for n, kind in enumerate(kinds) if kind == "good"}
     assert outcome.imported == len(good)
-    assert sorted(refusal.index for refusal in outcome.rejected) == sorted(set(range(len(kinds))) - good)
+    assert sorted(rejected.index for rejected in outcome.rejected) == sorted(set(range(len(kinds))) - good)
     assert set(standin.ids()) == ids(1_000, *good)
 
 
@@ -168,7 +159,7 @@ def test_when_mixpanel_understands_nothing_from_the_start_it_is_no_events_fault(
         client().send(batch(*range(64)), soon())
 
 
-def test_a_process_that_has_sent_events_refuses_those_it_cannot_send(standin: Standin, client: MakeClient) -> None:
+def test_a_process_that_has_sent_events_rejects_those_it_cannot_send(standin: Standin, client: MakeClient) -> None:
     sender = client()
     sender.send(batch(1), soon())
     standin.faults(unnamed_400="poison")
@@ -186,13 +177,13 @@ def test_a_body_too_large_goes_in_halves_and_the_limit_is_remembered(
     events = batch(*range(1_000))
     assert sender.send(events, soon()).imported == 1_000
     assert 25_000 <= sender.max_bytes <= 50_000
-    refused = standin.summary()["answers"]["413"]
-    assert refused == [line["kind"] for line in logged(capsys)].count("smaller batches")
+    too_large = standin.summary()["answers"]["413"]
+    assert too_large == [line["kind"] for line in logged(capsys)].count("smaller batches")
     assert sender.send(events, soon()).imported == 1_000
-    assert standin.summary()["answers"]["413"] == refused
+    assert standin.summary()["answers"]["413"] == too_large
 
 
-def test_the_limit_is_not_made_smaller_by_what_nobody_refused(standin: Standin, client: MakeClient) -> None:
+def test_the_limit_is_not_made_smaller_by_what_nobody_rejected(standin: Standin, client: MakeClient) -> None:
     standin.faults(max_bytes=50_000)
     sender = client()
     sender.send(batch(*range(1_000)), soon())
@@ -202,7 +193,7 @@ def test_the_limit_is_not_made_smaller_by_what_nobody_refused(standin: Standin, 
     assert sender.max_bytes == limit
 
 
-def test_an_event_too_large_even_alone_is_refused_alone(standin: Standin, client: MakeClient) -> None:
+def test_an_event_too_large_even_alone_is_rejected_alone(standin: Standin, client: MakeClient) -> None:
     standin.faults(max_bytes=50_000)
     events = pack([event(n, text="x" * 60_000 if n == 7 else "") for n in range(20)])
     outcome = client().send(events, soon())
@@ -334,114 +325,49 @@ def test_under_all_troubles_at_once_every_event_arrives(standin: Standin, client
 
 
 @pytest.mark.parametrize("kind", CredentialKind)
-def test_refused_credentials_fail_at_once_and_are_named_but_not_shown(
+def test_rejected_credentials_fail_at_once_and_are_named_but_not_shown(
     standin: Standin, client: MakeClient, kind: CredentialKind, capsys: pytest.CaptureFixture[str]
 ) -> None:
     standin.faults(credentials="others:than-ours")
     sender = client(kind)
     with pytest.raises(FatalDeliveryError) as raised:
         sender.send(batch(1), soon())
-    assert f"Mixpanel refused the {kind.value} (401): check MIXPANEL_" in str(raised.value)
+    assert f"Mixpanel rejected the {kind.value} (401): check MIXPANEL_" in str(raised.value)
     (line,) = logged(capsys)
     assert (line["kind"], line["severity"], line["status"]) == ("credentials", "ERROR", 401)
     assert standin.summary()["requests"] == 1
     assert SECRET not in f"{raised.value!r} {line} {sender!r} {vars(sender)!r} {CREDENTIALS[kind]!r}"
 
 
-@dataclass
-class Scripted:
-    """A server that gives the answers it was told to, one a request, the last again and again."""
-
-    answers: list[tuple[int, dict[str, str], bytes]]
-    url: str = ""
-    requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
-    connections: int = 0
-
-
-@contextmanager
-def scripted(
-    *answers: tuple[int, dict[str, str], bytes] | tuple[int, dict[str, str], Any], tls: ssl.SSLContext | None = None
-) -> Iterator[Scripted]:
-    bodies = [(code, headers, b if isinstance(b, bytes) else json.dumps(b).encode()) for code, headers, b in answers]
-    script = Scripted(bodies)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def setup(self) -> None:
-            script.connections += 1
-            super().setup()
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            script.requests.append((self.path, dict(self.headers), body))
-            status, headers, answer = script.answers[min(len(script.requests), len(script.answers)) - 1]
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(answer))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with serving(Handler, tls) as port:
-        script.url = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
-        yield script
-
-
-@contextmanager
-def serving(handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """The port of a server on 127.0.0.1."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    if tls:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def ok(count: int) -> tuple[int, dict[str, str], Any]:
-    return 200, {}, {"code": 200, "num_records_imported": count, "status": "OK"}
-
-
 @pytest.mark.parametrize(
     ("status", "told"),
-    [(403, "Mixpanel refused the service account"), (404, "answered 404"), (301, "answered 301"), (405, "no retry")],
+    [(403, "Mixpanel rejected the service account"), (404, "answered 404"), (301, "answered 301"), (405, "no retry")],
 )
-def test_other_refusals_stop_at_once_and_redirects_are_not_followed(client: MakeClient, status: int, told: str) -> None:
+def test_other_failures_stop_at_once_and_redirects_are_not_followed(client: MakeClient, status: int, told: str) -> None:
     with scripted(ok(1)) as elsewhere, scripted((status, {"Location": f"{elsewhere.url}/import"}, b"")) as server:
         with pytest.raises(FatalDeliveryError, match=told):
             client(api_url=server.url).send(batch(1), soon())
         assert (len(server.requests), elsewhere.requests) == (1, [])
 
 
-def refused(*records: dict[str, Any], imported: int | None) -> tuple[int, dict[str, str], Any]:
-    return 400, {}, {"code": 400, "error": "some", "failed_records": records, "num_records_imported": imported}
-
-
 PARTIAL = {
-    "named by index": (refused({"index": 1, "message": "no"}, imported=2), [RejectedEvent(1, None, "no")]),
+    "named by index": (partly({"index": 1, "message": "no"}, imported=2), [RejectedEvent(1, None, "no")]),
     "named by $insert_id": (
-        refused({"$insert_id": "id-1", "message": "no"}, imported=2),
+        partly({"$insert_id": "id-1", "message": "no"}, imported=2),
         [RejectedEvent(1, None, "no")],
     ),
-    "named by insert_id": (refused({"insert_id": "id-1", "field": "f"}, imported=2), None),
-    "an index beyond the batch": (refused({"index": 9, "insert_id": "id-1"}, imported=2), None),
+    "named by insert_id": (partly({"insert_id": "id-1", "field": "f"}, imported=2), None),
+    "an index beyond the batch": (partly({"index": 9, "insert_id": "id-1"}, imported=2), None),
     "named twice, for two fields": (
-        refused({"index": 1, "field": "a", "message": "no"}, {"index": 1, "field": "b", "message": "no"}, imported=2),
+        partly({"index": 1, "field": "a", "message": "no"}, {"index": 1, "field": "b", "message": "no"}, imported=2),
         [RejectedEvent(1, "b", "no")],
     ),
     "all of them": (
-        refused(*({"index": n, "message": "no"} for n in range(3)), imported=0),
+        partly(*({"index": n, "message": "no"} for n in range(3)), imported=0),
         [RejectedEvent(n, None, "no") for n in range(3)],
     ),
-    "no message": (refused({"index": 1, "message": None, "field": None}, imported=2), None),
-    "no count": (refused({"index": 1, "message": "no"}, imported=None), [RejectedEvent(1, None, "no")]),
+    "no message": (partly({"index": 1, "message": None, "field": None}, imported=2), None),
+    "no count": (partly({"index": 1, "message": "no"}, imported=None), [RejectedEvent(1, None, "no")]),
 }
 
 
@@ -452,12 +378,12 @@ def test_a_partial_answer_is_understood_however_it_names_the_events(
     with scripted(answer) as server:
         outcome = client(api_url=server.url).send(batch(0, 1, 2), soon())
         assert (len(server.requests), outcome.imported) == (1, 3 - len(outcome.rejected))
-    assert outcome.rejected == expected if expected else [refusal.index for refusal in outcome.rejected] == [1]
-    assert all(refusal.message for refusal in outcome.rejected)
+    assert outcome.rejected == expected if expected else [rejected.index for rejected in outcome.rejected] == [1]
+    assert all(rejected.message for rejected in outcome.rejected)
 
 
 def test_a_record_named_that_is_not_in_the_batch_leaves_every_event_accounted_for(client: MakeClient) -> None:
-    unknown = refused({"insert_id": "who?", "message": "no"}, imported=3)
+    unknown = partly({"insert_id": "who?", "message": "no"}, imported=3)
     with scripted(unknown, ok(2)) as server:
         outcome = client(api_url=server.url).send(batch(0, 1, 2, 3), soon())
     assert (outcome.imported, outcome.rejected) == (4, [])
@@ -483,8 +409,8 @@ def test_an_answer_that_says_nothing_is_no_success(client: MakeClient, answer: t
         assert (outcome.imported, len(server.requests), outcome.retried) == (1, 2, 1)
 
 
-def test_a_refusal_in_an_odd_form_is_still_a_refusal(client: MakeClient) -> None:
-    with scripted(ok(1), (400, {}, {"error": {"code": 7}})) as server:
+def test_a_rejection_in_an_odd_form_is_still_a_rejection(client: MakeClient) -> None:
+    with scripted(ok(1), (400, {}, {"error": {"code": 7}}), ok(1)) as server:
         sender = client(api_url=server.url)
         sender.send(batch(1), soon())
         assert sender.send(batch(2), soon()).rejected == [RejectedEvent(0, None, "400: {'code': 7}")]
