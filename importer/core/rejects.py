@@ -38,6 +38,8 @@ class Reject(Struct, frozen=True, kw_only=True, omit_defaults=True):
         encoding: "base64" where `event` is; left out where it is text.
         whole: whether `event` is the whole of a source (a message) that could not be cut into records; left out where
             it is one record.
+        records: how many rejected records it counts for; left out where it is one. More where a message had very many:
+            `event` then has a line for each of them, and place and reason are the first one's.
     """
 
     source: str
@@ -50,6 +52,7 @@ class Reject(Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: str
     encoding: _Encoding = None
     whole: bool = False
+    records: int = 1
 
     def record(self) -> bytes:
         """The record as it came."""

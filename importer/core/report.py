@@ -89,13 +89,17 @@ class Report(Counts):
     def add_outcome(self, outcome: Outcome) -> None:
         """Counts a batch in. What Mixpanel rejected of it counts where it becomes a reject."""
         self.imported += outcome.imported
+        self.add_requests(outcome)
+
+    def add_requests(self, outcome: Outcome) -> None:
+        """Counts in what a batch took; what became of its events is counted by source."""
         self.requests += outcome.requests
         self.retried += outcome.retried
         self.sent_bytes += outcome.sent_bytes
 
     def add_reject(self, reject: Reject) -> None:
         """Counts a reject in, and holds it if it is among the first."""
-        self.rejected += 1
+        self.rejected += reject.records
         if len(self.first_rejects) < _FIRST_REJECTS:
             self.first_rejects.append(reject)
 
