@@ -21,6 +21,7 @@ from importer.core.buffered_rejects import BufferedRejectSink
 from importer.core.pipeline import Pipeline
 from importer.core.rejects import Reject, RejectSink
 from importer.core.report import Report
+from importer.core.source import Source
 from importer.errors import DeliveryError, Unreadable
 from importer.formats.content import Content, records_of_message
 from importer.formats.held import Stream
@@ -83,23 +84,24 @@ async def replay(
     failures: list[DeliveryError] = []
     first: list[Reject] = []
 
-    async def send(reject: Reject, record: bytes) -> None:
+    async def send(opened: ExitStack, source: Source, reject: Reject, record: bytes) -> None:
         try:
-            refused = await batcher.deliver(reject.source, _records(reject, record, pipeline), record)
-            if refused := [_in_place_of(reject, one) for one in refused]:
-                await kept.store(refused)
-                first.extend(refused[: _FIRST_TOLD - len(first)])
+            with opened:
+                refused = await source.deliver(reject.source, _records(reject, record, pipeline), record)
+                if refused := [_in_place_of(reject, one) for one in refused]:
+                    await kept.store(refused)
+                    first.extend(refused[: _FIRST_TOLD - len(first)])
         except DeliveryError as error:
             failures.append(error)
         finally:
-            batcher.open -= 1
             room.release()
 
     async with asyncio.TaskGroup() as sending:
         for number, (reject, record) in enumerate(_read(name, chunks, seen, outcome), 1):
             await room.acquire()
-            batcher.open += 1
-            sending.create_task(send(reject, record))
+            opened = ExitStack()
+            source = opened.enter_context(batcher.source(is_bounded=False))
+            sending.create_task(send(opened, source, reject, record))
             if number % 1_000 == 0:
                 tell(number)
                 await asyncio.sleep(0)
@@ -143,8 +145,12 @@ def _read(name: str, chunks: Iterable[bytes], seen: set[bytes], outcome: Replay)
 def _records(reject: Reject, record: bytes, pipeline: Pipeline) -> Iterator[Record]:
     """The records of a reject, at the place that it names, so that they are refused there again if they are.
 
-    An object is refused record by record; a message that cannot be read is refused whole, and may hold several.
+    An object is refused record by record; a message that cannot be read is refused whole, and may hold several. Where
+    several were folded into one reject, each is a line of it.
     """
+    if reject.records > 1 and not reject.whole:
+        yield from ((reject.line, reject.offset, one) for one in record.split(b"\n"))
+        return
     if reject.source.startswith("gs://"):
         yield reject.line, reject.offset, record
         return

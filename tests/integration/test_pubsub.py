@@ -141,7 +141,7 @@ def test_a_bad_record_costs_itself_alone_and_is_logged_whole(shared: processes.F
 # What can never succeed is acknowledged, and kept
 
 NEVER = {
-    "empty data": (wrapped(b""), {}, "{}"),
+    "empty data": (json.dumps({"message": {"data": "", "messageId": "1", "attributes": {}}}).encode(), {}, "{}"),
     "no data": (json.dumps({"message": {"messageId": "1"}, "subscription": SUBSCRIPTION}).encode(), {}, ""),
     "attributes only": (
         json.dumps({"message": {"messageId": "1", "attributes": {"k": "v"}}}).encode(),
@@ -348,6 +348,74 @@ def test_with_wrong_credentials_nothing_is_acknowledged(shared: processes.Functi
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
     shared.process.wait_until(lambda: shared.log("credentials") or None)
+
+
+# What is counted, and when
+
+
+def summaries(function: processes.Function, count: int) -> list[dict[str, Any]]:
+    """What the first summaries say, once there are so many."""
+    return function.process.wait_until(lambda: found if len(found := function.log("import")) >= count else None)
+
+
+def test_each_message_alone_is_in_a_summary_at_once(function: StartFunction, standin: Standin) -> None:
+    """Nothing waits for another message, or for a timer: the platform stops the processor when none is open."""
+    alone = function(TARGET)
+    for n in range(3):
+        assert push(alone, wrapped(EVENTS[n], str(n))).status_code == 204
+        line = summaries(alone, n + 1)[n]
+        assert (line["read"], line["imported"], line["handed_back"], line["requests"]) == (1, 1, 0, 1)
+        assert (line["severity"], line["source"], line["outcome"]) == ("INFO", SUBSCRIPTION, "done")
+        assert line["seconds"] < 5
+
+
+def test_a_message_that_spans_batches_is_counted_whole(function: StartFunction, standin: Standin) -> None:
+    small = function(TARGET, IMPORT_BATCH_EVENTS="100")
+    data = b"\n".join([*Events(950, "small").records(), b"not JSON"])
+    assert push(small, wrapped(data)).status_code == 204
+    (line,) = summaries(small, 1)
+    assert (line["read"], line["imported"], line["rejected"], line["handed_back"]) == (951, 950, 1, 0)
+    assert standin.summary()["requests"] >= 10
+
+
+def test_rejects_that_could_not_be_kept_are_handed_back_and_no_rejects(
+    function: StartFunction, standin: Standin
+) -> None:
+    nowhere = function(TARGET, IMPORT_REJECTS="gs://no-such-bucket/rejects")
+    assert push(nowhere, wrapped(EVENTS[0] + b"\nnot JSON")).status_code == 503
+    (line,) = summaries(nowhere, 1)
+    assert (line["read"], line["imported"], line["rejected"], line["handed_back"]) == (2, 1, 0, 1)
+    assert (line["severity"], line["outcome"]) == ("WARNING", "handed back")
+
+
+def test_a_message_open_at_the_end_is_counted(function: StartFunction, standin: Standin) -> None:
+    ending = function(TARGET)
+    standin.faults(latency=0.5)
+    answers: list[Answers] = []
+    thread = threading.Thread(target=lambda: answers.append(deliver(ending, [wrapped(EVENTS[0])])))
+    thread.start()
+    time.sleep(0.2)
+    os.kill(ending.process.pid, signal.SIGTERM)
+    thread.join(20)
+    assert answers[0].counts() == {204: 1}
+    ending.process.wait(20)
+    assert [line["imported"] for line in ending.log("import")] == [1]
+
+
+def test_of_a_message_with_thousands_of_bad_records_the_good_ones_are_imported(
+    function: StartFunction, standin: Standin
+) -> None:
+    """The first thousand bad ones are rejects of their own, those beyond are folded; all are counted and in the log."""
+    folding = function(TARGET)
+    bad = [b'{"event":"no properties","n":%d}' % n for n in range(20_000)]
+    data = gzip.compress(b"\n".join([EVENTS[0], *bad, EVENTS[1]]))
+    assert push(folding, wrapped(data)).status_code == 204
+    assert set(standin.ids()) == set(IDS[:2])
+    (line,) = summaries(folding, 1)
+    assert (line["read"], line["imported"], line["rejected"], line["handed_back"]) == (20_002, 2, 20_000, 0)
+    kept = "\n".join(one["event"] for one in folding.log("reject"))
+    assert kept.encode() == b"\n".join(bad)
+    assert len(folding.log("reject")) < 1_010
 
 
 # The process's end

@@ -103,6 +103,32 @@ def test_a_message_that_was_refused_whole_is_sent_record_by_record(
     assert [(one.line, one.record()) for one in kept.rejects] == [(2, event("b", time=1))]
 
 
+def test_of_a_reject_of_many_records_each_is_sent_and_a_bad_one_written_again(
+    standin: Standin, kept: Kept, replayed: Replayed
+) -> None:
+    records = [event("a"), b"not JSON", event("b", time=1), event("c")]
+    several = msgspec.structs.replace(reject(7, b"\n".join(records), MESSAGE), records=4)
+    outcome = replayed(lines(several))
+    assert standin.ids() == {"a": 1, "c": 1}
+    assert (outcome.report.read, outcome.report.imported, outcome.report.rejected) == (4, 2, 2)
+    assert [(one.line, one.offset, one.record(), one.records) for one in kept.rejects] == [
+        (7, 700, b"not JSON", 1),
+        (7, 700, event("b", time=1), 1),
+    ]
+
+
+@pytest.mark.parametrize("filler", [b"7\n", b"\n"], ids=["bad", "blank"])
+def test_however_many_bad_or_blank_records_a_message_has_its_good_ones_are_sent(
+    filler: bytes, standin: Standin, replayed: Replayed
+) -> None:
+    """Nobody waits for an answer here, as whoever sent the message did when it was rejected as a whole."""
+    whole = filler * 260_000 + event("last")
+    message = msgspec.structs.replace(reject(1, whole, MESSAGE), whole=True, records=200_000)
+    outcome = replayed(lines(message))
+    assert standin.ids() == {"last": 1}
+    assert outcome.report.rejected == (260_000 if filler == b"7\n" else 0)
+
+
 def test_nothing_is_sent_twice_however_often_it_stands_in_the_files(standin: Standin, replayed: Replayed) -> None:
     same = event("a")
     first = replayed(lines(reject(1, same), reject(1, same), reject(2, same)))
