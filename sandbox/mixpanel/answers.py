@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from importer.mixpanel.rules import Refused
+from importer.mixpanel.judge import Rejected
 from sandbox.mixpanel.store import Reject
 
 _STATUS = {413: "Request Entity Too Large"}
@@ -45,7 +45,7 @@ def ok(imported: int) -> Answer:
     return Answer(status=200, body=msgspec.json.encode(body), imported=imported)
 
 
-def partial(imported: int, refused: Sequence[Refused], id_spelling: str) -> Answer:
+def partial(imported: int, refused: Sequence[Rejected], id_spelling: str) -> Answer:
     """Some events were refused, each named, the others taken; `id_spelling` is what a refused event's id goes by."""
     body = {
         "code": 400,

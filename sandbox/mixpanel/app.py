@@ -22,7 +22,7 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from importer.mixpanel import rules
+from importer.mixpanel import judge, rules
 from sandbox.clients import Bucket
 from sandbox.mixpanel import answers, api, page, request
 from sandbox.mixpanel.answers import Answer
@@ -169,19 +169,19 @@ def _import(sandbox: Sandbox, call: _Call, body: bytes, lines: list[bytes], *, s
         return answers.error(429)
     if switches.unnamed_400 and switches.unnamed_400.encode() in body:
         return answers.error(400, "invalid request body")
-    verdict = rules.examine(body, lines, now)
+    verdict = judge.examine(body, lines, now)
     taken = len(verdict.good) // 2 if short else len(verdict.good)
     duplicates = sandbox.store.take(Batch(call.n, now, call.source, verdict.good_lines[:taken]), verdict.good[:taken])
-    if verdict.refused and call.strict == "1":
-        answer = answers.partial(taken, verdict.refused, switches.insert_id_spelling)
+    if verdict.rejected and call.strict == "1":
+        answer = answers.partial(taken, verdict.rejected, switches.insert_id_spelling)
     else:
         answer = answers.ok(taken)
     answer.events, answer.duplicates = len(lines), duplicates
-    answer.rejects = [_reject(call, now, refused, lines[refused.index]) for refused in verdict.refused]
+    answer.rejects = [_reject(call, now, refused, lines[refused.index]) for refused in verdict.rejected]
     return answer
 
 
-def _reject(call: _Call, now: float, refused: rules.Refused, line: bytes) -> Reject:
+def _reject(call: _Call, now: float, refused: judge.Rejected, line: bytes) -> Reject:
     return Reject(
         at=now,
         request=call.n,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 
-from importer.mixpanel.rules import Event
+from importer.mixpanel.judge import Event
 
 REMEMBERED = 4_000_000
 """Events that are known again, at least half as many when it has just forgotten some."""

@@ -17,7 +17,7 @@ from msgspec import Struct
 from starlette.requests import Request as HttpRequest
 from starlette.responses import StreamingResponse
 
-from importer.mixpanel.rules import Event
+from importer.mixpanel.judge import Event
 from sandbox.mixpanel.import_log import Source, SourceReject
 from sandbox.mixpanel.state import Sandbox
 from sandbox.mixpanel.store import Batch, Reject, Request

@@ -19,7 +19,7 @@ from importer.errors import SettingsError, Unreadable
 from importer.formats.content import Content
 from importer.formats.held import Held
 from importer.mappings.loading import load
-from importer.mixpanel import rules
+from importer.mixpanel import judge
 from importer.mixpanel.event import Completer
 from importer.records import Transform, is_blank
 from sandbox.mixpanel.preview import Preview, Previewed
@@ -49,7 +49,7 @@ def _one(line: int, record: bytes, preparer: Preparer) -> Previewed:
     for invalid in prepared.rejected:
         return Previewed(line, text, reason=invalid.reason, field=invalid.field, by="importer")
     for event in prepared.events:
-        refused = rules.examine(event, [event], time.time()).refused
+        refused = judge.examine(event, [event], time.time()).rejected
         if refused:
             problem = refused[0].problem
             return Previewed(line, text, _indented(prepared.events), problem.message, problem.field, by="Mixpanel")

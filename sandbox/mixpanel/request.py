@@ -12,7 +12,7 @@ from isal import isal_zlib
 from msgspec import Struct
 from starlette.datastructures import Headers
 
-from importer.mixpanel import rules
+from importer.mixpanel import judge
 
 MEMBER_OF_GZIP = 31
 """zlib's word for: expect a gzip header, the largest window."""
@@ -143,15 +143,15 @@ def split(headers: Mapping[str, str], body: bytes) -> list[bytes]:
     """
     content_type = _content_type(headers)
     if content_type == "application/x-ndjson":
-        return rules.split_lines(body)
+        return judge.split_lines(body)
     if content_type in {"application/json", ""}:
-        return rules.split_array(body)
+        return judge.split_array(body)
     raise UnreadableError(f"unsupported Content-Type: {content_type}")
 
 
 def split_legacy(events: bytes) -> list[bytes]:
     """The events in an old form's data: one, or an array of them."""
-    return rules.split_array(events if events.lstrip().startswith(b"[") else b"[" + events + b"]")
+    return judge.split_array(events if events.lstrip().startswith(b"[") else b"[" + events + b"]")
 
 
 def count(headers: Mapping[str, str], body: bytes) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from importer.mixpanel.rules import Event
+from importer.mixpanel.judge import Event
 from sandbox.mixpanel.dedupe import REMEMBERED, Known
 
 RECENT_EVENTS = 10_000

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from importer.mixpanel import rules
+from importer.mixpanel import judge
 from sandbox.mixpanel.dedupe import Known
 from sandbox.mixpanel.feed import FIRST_ROWS, MAX_ROWS, Feed, Wanted
 from sandbox.mixpanel.import_log import MAX_RUNS, MAX_SOURCES, Reports
@@ -25,7 +25,7 @@ def event(number: int, name: str = "Signup", user: str = "user-1") -> bytes:
 def bring(store: Store, *lines: bytes, source: str = "") -> None:
     """A request with these events comes in."""
     n = store.begin()
-    good = rules.examine(b"\n".join(lines), list(lines), NOW).good
+    good = judge.examine(b"\n".join(lines), list(lines), NOW).good
     duplicates = store.take(Batch(n, NOW, source, lines), good)
     size = sum(map(len, lines))
     store.finish(
@@ -103,17 +103,17 @@ class TestReports:
 
 class TestKnown:
     @pytest.fixture
-    def events(self) -> list[rules.Event]:
+    def events(self) -> list[judge.Event]:
         lines = [event(n) for n in range(30)]
-        return rules.examine(b"\n".join(lines), lines, NOW).good
+        return judge.examine(b"\n".join(lines), lines, NOW).good
 
-    def test_it_counts_how_often_an_event_came_in(self, events: list[rules.Event]) -> None:
+    def test_it_counts_how_often_an_event_came_in(self, events: list[judge.Event]) -> None:
         known = Known()
         assert known.add(events[:3]) == 0
         assert known.add([*events[1:4], events[3]]) == 3
         assert "".join(known.lines()) == "id-0\t1\nid-1\t2\nid-2\t2\nid-3\t2\n"
 
-    def test_it_forgets_the_older_half_when_the_newer_is_full(self, events: list[rules.Event]) -> None:
+    def test_it_forgets_the_older_half_when_the_newer_is_full(self, events: list[judge.Event]) -> None:
         known = Known(most=20)
         for start in (0, 10, 20):
             known.add(events[start : start + 10])

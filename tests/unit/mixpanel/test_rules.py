@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.limits import DISALLOWED_IDS
-from importer.mixpanel import rules
+from importer.mixpanel import judge, rules
 
 NOW = 1_750_000_000.0
 GOOD: dict[str, Any] = {"time": 1_700_000_000, "distinct_id": "user-1", "$insert_id": "a-1"}
@@ -134,23 +134,29 @@ NOT_JSON = {
     "many digits and a short exponent": json.dumps(event(value="@")).encode().replace(b'"@"', b"2" * 290 + b"e25"),
     "an integer beyond doubles": json.dumps(event(value="@")).encode().replace(b'"@"', b"9" * 400),
     "a number with a leading zero": json.dumps(event(value="@")).encode().replace(b'"@"', b"01"),
+    "601 deep": json.dumps(event(value="@")).encode().replace(b'"@"', b"[" * 599 + b"]" * 599),
     "nesting without end": json.dumps(event(value="@")).encode().replace(b'"@"', b"[" * 5000 + b"]" * 5000),
 }
+
+
+def test_arrays_nest_as_deep_as_every_interpreter_decodes() -> None:
+    line = json.dumps(event(value="@")).encode().replace(b'"@"', b"[" * 598 + b"]" * 598)
+    assert judge.examine(line, [line], NOW).good_lines == [line]
 
 
 @pytest.mark.parametrize("good", FINE.values(), ids=FINE.keys())
 def test_an_event_that_keeps_the_rules_is_taken(good: dict[str, Any]) -> None:
     line = json.dumps(good, ensure_ascii=False).encode()
     assert rules.check(good, NOW) == []
-    assert rules.examine(line, [line], NOW).good_lines == [line]
+    assert judge.examine(line, [line], NOW).good_lines == [line]
 
 
 @pytest.mark.parametrize(("wrong", "field", "message"), WRONG.values(), ids=WRONG.keys())
 def test_an_event_that_breaks_a_rule_is_refused_by_name_and_alone(wrong: Any, field: str, message: str) -> None:
     neighbour = json.dumps(event()).encode()
     lines = [neighbour, json.dumps(wrong).encode(), neighbour]
-    verdict = rules.examine(b"\n".join(lines), lines, NOW)
-    (refused,) = verdict.refused
+    verdict = judge.examine(b"\n".join(lines), lines, NOW)
+    (refused,) = verdict.rejected
     assert (refused.index, refused.problem.field) == (1, field)
     assert message in refused.problem.message
     assert verdict.good_lines == [neighbour, neighbour]
@@ -161,7 +167,7 @@ def test_one_event_that_is_not_json_spoils_the_body(line: bytes) -> None:
     neighbour = json.dumps(event()).encode()
     for lines in ([line], [neighbour, line, neighbour]):
         with pytest.raises(rules.NotJsonError):
-            rules.examine(b"\n".join(lines), lines, NOW)
+            judge.examine(b"\n".join(lines), lines, NOW)
 
 
 def test_an_event_with_several_faults_is_refused_for_the_first() -> None:
@@ -175,24 +181,24 @@ def test_an_event_with_several_faults_is_refused_for_the_first() -> None:
 
 def test_a_refused_event_is_named_by_its_insert_id_if_it_has_one() -> None:
     lines = [json.dumps(each).encode() for each in (event(time=0), without("$insert_id"), 5)]
-    assert [each.insert_id for each in rules.examine(b"\n".join(lines), lines, NOW).refused] == ["a-1", "", ""]
+    assert [each.insert_id for each in judge.examine(b"\n".join(lines), lines, NOW).rejected] == ["a-1", "", ""]
 
 
 def test_lines_of_nothing_are_no_events() -> None:
     line = json.dumps(event()).encode()
-    assert rules.split_lines(b"\n" + line + b"\r\n \n\n" + line + b"\n") == [line + b"\r", line]
-    assert rules.split_lines(b"") == []
+    assert judge.split_lines(b"\n" + line + b"\r\n \n\n" + line + b"\n") == [line + b"\r", line]
+    assert judge.split_lines(b"") == []
 
 
 def test_an_array_may_be_written_in_any_way() -> None:
     written = json.dumps([event(), event(text="]\n,[")], indent=2).encode()
-    assert [json.loads(each) for each in rules.split_array(written)] == json.loads(written)
+    assert [json.loads(each) for each in judge.split_array(written)] == json.loads(written)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[{]", b"[1] 2", b"null"])
 def test_a_body_that_is_no_array_is_not_taken_for_one(body: bytes) -> None:
     with pytest.raises(rules.NotJsonError):
-        rules.split_array(body)
+        judge.split_array(body)
 
 
 anything = st.recursive(
@@ -221,6 +227,6 @@ any_event = st.sampled_from(small) | st.fixed_dictionaries(
 def test_the_fast_judgement_of_a_batch_is_that_of_the_rules(events: list[Any]) -> None:
     lines = [json.dumps(each).encode() for each in events]
     bad = {n for n, each in enumerate(events) if rules.check(each, NOW)}
-    verdict = rules.examine(b"\n".join(lines), lines, NOW)
-    assert {each.index for each in verdict.refused} == bad
+    verdict = judge.examine(b"\n".join(lines), lines, NOW)
+    assert {each.index for each in verdict.rejected} == bad
     assert verdict.good_lines == [line for n, line in enumerate(lines) if n not in bad]
