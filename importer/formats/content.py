@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from importer.errors import StalePosition, Unreadable
-from importer.formats import json_array, ndjson, parquet
+from importer.formats import avro, json_array, ndjson, parquet
 from importer.formats.compression import GZIP, decompressed
 from importer.formats.detect import is_json, not_event_data
 from importer.formats.held import Held, skipped
@@ -19,6 +19,7 @@ from importer.limits import CHUNK_BYTES, MAX_EVENT_BYTES
 from importer.records import Block, Position, Readable, Record
 
 FORMATS = (
+    Format("avro", avro.matches, avro.Reader),
     Format("parquet", parquet.matches, parquet.Reader, by_range=True),
     Format("json", json_array.matches, json_array.Reader),
     Format("ndjson", ndjson.matches, ndjson.Reader),

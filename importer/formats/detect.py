@@ -16,7 +16,6 @@ _MAGIC_NUMBERS = {
     b"GIF8": "a GIF image",
     b"%PDF": "a PDF document",
     b"PK\x03\x04": "a ZIP archive",
-    b"Obj\x01": "Avro",
     b"ORC": "ORC",
     b"BZh": "bzip2",
     b"\xfd7zXZ": "xz",

@@ -14,6 +14,7 @@ from importer.errors import SettingsError, Unreadable
 from importer.formats.columns import Column, event, row
 from importer.formats.random_access import File, Pieces
 from importer.formats.reader import Head, Source
+from importer.formats.rows import row_block, without_events
 from importer.records import Block, Malformed, Position
 
 if TYPE_CHECKING:
@@ -91,11 +92,11 @@ class Reader:
         """
         try:
             for records in table.records(first):
-                yield _block(records, first)
+                yield row_block(records, first)
                 first += len(records)
         except _Undecodable as error:
             records = self._one_by_one(table, first, min(first + _ROWS, table.rows), error)
-            yield _block(records, first)
+            yield row_block(records, first)
             return first + len(records)
         if first < table.rows:
             raise Unreadable(f"the Parquet file breaks off: it says that it has {table.rows} rows, and has {first}")
@@ -144,10 +145,7 @@ class _Table:
         columns = [Column(name, type_) for name, type_, *_ in described]
         made = event(columns) if source.rows == "events" else row(columns)
         if made is None:
-            raise Unreadable(
-                "this table has no column `event`, and no mapping says what its rows mean: set IMPORT_MAPPING. Its "
-                f"columns are {_names(columns)}"
-            )
+            raise without_events(column.name for column in columns)
         self._select = f"SELECT {made} {_READ} "
 
     def records(self, first: int, end: int | None = None) -> Iterator[list[bytes]]:
@@ -228,14 +226,3 @@ def _database(pieces: Pieces) -> duckdb.DuckDBPyConnection:
     for statement in _SETTINGS:
         database.execute(statement)
     return database
-
-
-def _block(records: list[bytes], first: int) -> Block:
-    count = len(records)
-    places = list(zip(range(first + 1, first + count + 1), range(first, first + count), strict=True))
-    return Block(records, first + 1, first, sum(map(len, records)) + count, places=places)
-
-
-def _names(columns: list[Column]) -> str:
-    names = [column.name for column in columns[:10]]
-    return ", ".join(names) + (", …" if len(columns) > len(names) else "")

@@ -100,7 +100,6 @@ NO_EVENTS = {
     "JPEG": (b"\xff\xd8\xff\xe0" + bytes(100), "a JPEG image"),
     "PDF": (b"%PDF-1.7\n{}\n", "a PDF document"),
     "ZIP": (b"PK\x03\x04" + bytes(100), "a ZIP archive"),
-    "Avro": (b'Obj\x01\x04\x16avro.schema\n{"type":"record"}\n', "Avro"),
     "zstd": (b"\x28\xb5\x2f\xfd" + bytes(100), "zstd"),
     "bzip2": (b"BZh91AY&SY" + bytes(100), "bzip2"),
     "UTF-16": ('{"a":1}\n'.encode("utf-16"), "UTF-16 text"),
