@@ -98,32 +98,23 @@ MakeSink = Callable[[str], RejectSink]
 
 
 class RejectLog:
-    """Rejects in the log: one line for each.
+    """Rejects in the log, beside the place that keeps them, or for a first look: a line for each, its event cut.
 
     Args:
-        most: lines for one source; more are counted, and not written. None is no limit.
-        characters: of one event that are written. None is no limit.
-        severity: ERROR where the log is the only place that keeps them.
+        most: lines for one source; more are counted, and not written.
     """
 
-    def __init__(
-        self,
-        most: int | None = _LOGGED_PER_SOURCE,
-        characters: int | None = _LOGGED_CHARACTERS,
-        severity: Literal["WARNING", "ERROR"] = "WARNING",
-    ) -> None:
-        logger = log.get()
-        self._tell = logger.error if severity == "ERROR" else logger.warning
+    def __init__(self, most: int = _LOGGED_PER_SOURCE) -> None:
+        self._log = log.get()
         self._most = most
-        self._characters = characters
         self._count = 0
 
     def add(self, reject: Reject) -> None:
         self._count += 1
-        if self._most is not None and self._count > self._most:
+        if self._count > self._most:
             return
         reason, field = reject.reason[:_LOGGED_CHARACTERS], (reject.field or "")[:_LOGGED_CHARACTERS]
-        self._tell(
+        self._log.warning(
             f"{reject.source}, line {reject.line}: {field + ': ' if field else ''}{reason}",
             kind="reject",
             source=reject.source,
@@ -132,10 +123,10 @@ class RejectLog:
             reason=reason,
             field=field or None,
             insert_id=reject.insert_id and reject.insert_id[:_LOGGED_CHARACTERS],
-            _event=reject.event[: self._characters],
+            _event=reject.event[:_LOGGED_CHARACTERS],
         )
         if self._count == self._most:
-            self._tell(
+            self._log.warning(
                 f"{reject.source}: {self._most} rejects are logged; the count goes on, the lines do not.",
                 kind="rejects capped",
                 source=reject.source,

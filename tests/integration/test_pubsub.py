@@ -22,10 +22,11 @@ import requests
 
 from bench.measuring import group, peak_memory
 from sandbox import processes
-from sandbox.clients import Standin
+from sandbox.clients import Bucket, Standin
 from sandbox.events import Events
 from sandbox.pushes import Answers, bodies, send, wrapped
 from tests.conftest import StartFunction
+from tests.faults.trouble import kept_rejects
 
 TARGET = "pubsub_import"
 SUBSCRIPTION = "projects/p/subscriptions/s"
@@ -416,6 +417,32 @@ def test_of_a_message_with_thousands_of_bad_records_the_good_ones_are_imported(
     kept = "\n".join(one["event"] for one in folding.log("reject"))
     assert kept.encode() == b"\n".join(bad)
     assert len(folding.log("reject")) < 1_010
+
+
+@pytest.mark.parametrize("most", [0, 2])
+def test_of_rejects_that_are_kept_the_log_has_as_many_as_it_may(
+    most: int, function: StartFunction, standin: Standin, bucket: Bucket
+) -> None:
+    keeping = function(TARGET, IMPORT_REJECTS="gs://events/rejects", IMPORT_LOG_REJECTS=str(most))
+    assert push(keeping, wrapped(b"{}\n" * 5)).status_code == 204
+    assert len(kept_rejects(bucket)) == summaries(keeping, 1)[0]["rejected"] == 5
+    assert [line["severity"] for line in keeping.log("reject")] == ["WARNING"] * most
+
+
+def test_a_reject_that_only_the_log_keeps_is_there_whole_however_long_it_is(
+    shared: processes.Function, standin: Standin
+) -> None:
+    """In entries that are short enough for the platform, which cuts longer ones."""
+    long = b'{"event":"no properties","note":"' + b'"' * 700_000
+    assert push(shared, wrapped(b"\n".join([EVENTS[0], long]), "long")).status_code == 204
+
+    def written() -> list[str] | None:
+        found = [line for line in tuple(shared.lines) if "#long" in line and '"kind":"reject' in line]
+        return found if found and len(found) == json.loads(found[0])["parts"] else None
+
+    lines = shared.process.wait_until(written)
+    assert max(map(len, lines)) < 256_000
+    assert "".join(json.loads(line)["event"] for line in lines) == long.decode()
 
 
 # The process's end

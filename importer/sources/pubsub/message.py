@@ -61,7 +61,8 @@ class Message(Struct, frozen=True, gc=False):
 
 
 _ABSENT = Raw()
-_Name = Annotated[str, Meta(max_length=1_000)]
+_MAX_NAME = 1_000
+_Name = Annotated[str, Meta(max_length=_MAX_NAME)]
 
 
 class _Wrapped(Struct, gc=False):
@@ -109,9 +110,9 @@ def head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
         raise InvalidPush(f"a body of {length} bytes is more than a push can have")
     return Head(
         length,
-        found.get(b"x-goog-pubsub-subscription-name", b"").decode("latin-1"),
-        found.get(b"x-goog-pubsub-message-id", b"").decode("latin-1"),
-        found.get(b"x-goog-pubsub-publish-time", b"").decode("latin-1"),
+        found.get(b"x-goog-pubsub-subscription-name", b"")[:_MAX_NAME].decode("latin-1"),
+        found.get(b"x-goog-pubsub-message-id", b"")[:_MAX_NAME].decode("latin-1"),
+        found.get(b"x-goog-pubsub-publish-time", b"")[:_MAX_NAME].decode("latin-1"),
     )
 
 

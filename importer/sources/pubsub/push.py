@@ -17,10 +17,11 @@ from importer.core.batcher import Batcher
 from importer.core.buffered_rejects import BufferedRejectSink
 from importer.core.memory_budget import BudgetExceeded, MemoryBudget, Reservation
 from importer.core.pipeline import Pipeline
-from importer.core.rejects import Reject, RejectLog
+from importer.core.rejects import Reject
 from importer.core.summaries import Summaries
 from importer.errors import DeliveryError
 from importer.formats.content import records_of_message
+from importer.reject_sinks.log import LogSink
 from importer.reject_sinks.place import sinks
 from importer.settings import Settings
 from importer.sources.pubsub.message import MAX_PUSH_BYTES, InvalidPush, Message, head, message
@@ -46,7 +47,7 @@ class PushSource:
             Pipeline(settings, clock), _RETRY_SECONDS if settings.retry_seconds is None else settings.retry_seconds
         )
         make_sink = sinks(settings.rejects)
-        self._log_whole = RejectLog(most=None, characters=None, severity="ERROR")
+        self._log_sink = LogSink()
         self._buffered_sink = (
             BufferedRejectSink(make_sink("messages"), logged=settings.log_rejects) if make_sink else None
         )
@@ -101,9 +102,8 @@ class PushSource:
         """Makes the rejects safe. Where no place is set for them, the log is it: each is written there whole."""
         if self._buffered_sink is not None:
             await self._buffered_sink.store(rejects)
-            return
-        for one in rejects:
-            self._log_whole.add(one)
+        else:
+            self._log_sink.store(rejects)
 
     def _tell_once(self, error: DeliveryError) -> None:
         """One line for a batch that was not taken, however many messages had a part in it."""

@@ -198,3 +198,9 @@ def test_no_header_makes_it_stumble(headers: list[tuple[bytes, bytes]], value: b
     strange = [(b"content-length", value), (b"x-goog-pubsub-" + value, value), (b"x-goog-pubsub-publish-time", value)]
     with contextlib.suppress(InvalidPush):  # a length may be too much
         message(EVENT, head([*headers, *strange]))
+
+
+def test_what_headers_say_is_no_longer_than_a_name_can_be() -> None:
+    names = ("subscription-name", "message-id", "publish-time")
+    told = head([(f"x-goog-pubsub-{name}".encode(), b"x" * 60_000) for name in names])
+    assert [len(text) for text in (told.subscription, told.message_id, told.published)] == [1_000] * 3
