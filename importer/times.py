@@ -22,6 +22,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
 _DIVISORS = {"ms": 1, "us": 1_000, "ns": 1_000_000}
 _parse = datetime.fromisoformat
+_leap_second = re.compile(r"(:\d\d):60").sub
+_spaced_zone = re.compile(r" ([+-]\d\d:?\d\d)$").sub
 _is_number = re.compile(r"\s*-?\d{1,30}(\.\d*)?([eE]\+?\d{1,2})?\s*").fullmatch
 
 
@@ -64,8 +66,8 @@ def from_epoch(value: Any, unit: str) -> int | None:
 
 
 def _from_odd_iso(text: str, zone: tzinfo) -> int | None:
-    """What others write as ISO 8601 and Python does not read: ` UTC`, a small z or t, a leap second."""
-    odd = text.strip().upper().replace(" UTC", "Z").replace(":60", ":59")
+    """What others write as ISO 8601 and Python does not read: ` UTC`, ` -0800`, a small z or t, a leap second."""
+    odd = _leap_second(r"\1:59", _spaced_zone(r"\1", text.strip().upper().replace(" UTC", "Z")))
     if odd == text or len(odd) > 40:
         return None
     return from_iso(odd, zone)

@@ -15,33 +15,36 @@ from importer.limits import DISALLOWED_IDS
 from importer.times import MIN_TIME, from_iso
 
 _MIN_SECONDS = MIN_TIME // 1000
+_MAX_SECONDS = 4_102_444_800
+"""The year 2100: with it, `20240102030405` is no number of milliseconds."""
+
+_UNITS = ((1, 1), (1000, 1), (1_000_000, 1000), (1_000_000_000, 1_000_000))
+"""Of seconds, milliseconds, microseconds and nanoseconds: how many a second has, and how many of them become one."""
+
 _DEVICE = "$device:"
 _BLANK = b" \t\r\n"
 _MAX_EXACT = 2**53
 """Below this, a double is the very integer that was written."""
 _MAX_INSERT_ID = 36
 
-_is_number = re.compile(r"[1-9][0-9]{7,18}(\.[0-9]+)?").fullmatch
+_is_number = re.compile(r"[1-9][0-9]{7,18}(\.[0-9]{1,9})?").fullmatch
 _sha256 = hashlib.sha256
 
 
 def time_of(text: str) -> bytes | None:
     """The JSON number that a text means as an event's time; None where it means none.
 
-    A number is taken for seconds since the epoch, milliseconds, microseconds or nanoseconds, by its size: each unit has
-    the years from 1971 to 2969 to itself. Seconds and milliseconds, which Mixpanel tells apart in the same way, stay as
-    they are written; what is finer is cut to milliseconds, and so is ISO 8601. That is in UTC where it names no zone,
-    as BigQuery's `2024-01-02 03:04:05.678901 UTC`; a date alone is its midnight.
+    A number is taken for seconds since the epoch, milliseconds, microseconds or nanoseconds, by its size: in no two of
+    them do the years from 1971 to 2099 overlap. Seconds and milliseconds, which Mixpanel tells apart in the same way,
+    stay as they are written; what is finer is cut to milliseconds, and so is ISO 8601. That is in UTC where it names no
+    zone; a date alone is its midnight.
     """
     text = text.strip()
     if _is_number(text):
         whole = int(text.partition(".")[0])
-        for unit in (1, 1000):
-            if _MIN_SECONDS * unit <= whole < MIN_TIME * unit:
-                return text.encode()
-        for unit in (1000, 1_000_000):
-            if MIN_TIME * unit <= whole < MIN_TIME * 1000 * unit:
-                return b"%d" % (whole // unit)
+        for per_second, divisor in _UNITS:
+            if _MIN_SECONDS * per_second <= whole < _MAX_SECONDS * per_second:
+                return b"%d" % (whole // divisor) if divisor > 1 else text.encode()
         return None
     milliseconds = from_iso(text)
     return None if milliseconds is None else b"%d" % milliseconds
