@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta, timezone
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from importer.errors import InvalidRecord
 from importer.limits import DISALLOWED_IDS
 from importer.mappings.addresses import client_ip
 from importer.mappings.countries import country_code
-from importer.mappings.decoding import decode
+from importer.mappings.decoding import Shape, decode
 from importer.mappings.identity import identify
 from importer.mappings.insert_ids import hashed, insert_id
 from importer.mappings.properties import beyond_limits, flatten, kept
@@ -253,3 +255,33 @@ def test_what_is_no_object_is_a_reject_with_a_reason(record: bytes, reason: str)
     found = decode(record)
     assert isinstance(found, InvalidRecord)
     assert found.reason.startswith(reason)
+
+
+class Inner(Struct):
+    name: str | None = None
+    size: int | float | None = None
+
+
+class Outer(Struct, rename={"identifier": "$id"}):
+    identifier: str | None = None
+    count: int | None = None
+    inner: Inner | None = None
+    given: dict[str, Any] | None = None
+
+
+SHAPED: list[tuple[str, dict[str, Any], Outer]] = [
+    ("all there", {"$id": "a", "count": 1, "inner": {"size": 1.5}}, Outer("a", 1, Inner(size=1.5))),
+    ("what nobody looks at", {"other": {"$id": 1}}, Outer()),
+    ("null", {"$id": None, "inner": None}, Outer()),
+    ("another type", {"$id": 1, "count": 2}, Outer(count=2)),
+    ("several of another type", {"$id": 1, "count": "x", "given": [], "inner": {"name": "n"}}, Outer(inner=Inner("n"))),
+    ("no object", {"inner": "x", "count": 1}, Outer(count=1)),
+    ("another type within", {"inner": {"name": {}, "size": 7}, "count": 1}, Outer(count=1, inner=Inner(size=7))),
+    ("dots in names", {"a.b": 1, "given": {"a.b": {"c.d": 1}}}, Outer(given={"a.b": {"c.d": 1}})),
+]
+
+
+@pytest.mark.parametrize(("record", "expected"), [row[1:] for row in SHAPED], ids=[row[0] for row in SHAPED])
+def test_what_is_of_another_type_than_its_field_counts_as_absent(record: dict[str, Any], expected: Outer) -> None:
+    assert Shape(Outer).read(json.dumps(record).encode()) == expected
+    assert Shape(Outer).convert(record) == expected
