@@ -65,6 +65,19 @@ def from_epoch(value: Any, unit: str) -> int | None:
     return found if MIN_TIME <= found <= MAX_TIME else None
 
 
+def from_format(value: object, pattern: str, zone: tzinfo) -> int | None:
+    """Milliseconds of a text in a format of `datetime.strptime`; `zone` holds where the text names none."""
+    if value.__class__ is not str:
+        return None
+    try:
+        time = datetime.strptime(value, pattern)  # noqa: DTZ007 (its zone comes next)
+        since = (time if time.tzinfo else time.replace(tzinfo=zone)) - _EPOCH
+    except (ValueError, OverflowError):
+        return None
+    found = since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
+    return found if found >= MIN_TIME else None
+
+
 def _from_odd_iso(text: str, zone: tzinfo) -> int | None:
     """What others write as ISO 8601 and Python does not read: ` UTC`, ` -0800`, a small z or t, a leap second."""
     odd = _leap_second(r"\1:59", _spaced_zone(r"\1", text.strip().upper().replace(" UTC", "Z")))

@@ -14,7 +14,7 @@ from importer.mappings import reasons
 from importer.mappings.addresses import client_ip
 from importer.mappings.countries import country_code
 from importer.mappings.decoding import Shape, as_object
-from importer.mappings.identity import identify
+from importer.mappings.identity import as_id, identify
 from importer.mappings.insert_ids import insert_id
 from importer.mappings.outcome import Event
 from importer.mappings.properties import is_scalar, too_many
@@ -158,6 +158,14 @@ def finish(name: Any, call: Call, properties: Object) -> Event | InvalidRecord:
     if identifier := insert_id(call.messageId):
         properties["$insert_id"] = identifier
     return too_many(properties) or {"event": name, "properties": properties}
+
+
+def link(call: Call, name: str) -> Event | None:
+    """For an identify call with both ids: the event of this name that links them in Mixpanel; None for all else."""
+    if call.type != "identify" or not as_id(call.userId) or not as_id(call.anonymousId):
+        return None
+    made = finish(name, call, {})
+    return made if isinstance(made, dict) else None
 
 
 def _describe_page(found: Object, page: Page) -> None:

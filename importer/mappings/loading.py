@@ -8,7 +8,8 @@ from collections.abc import Mapping as Environment
 from dataclasses import dataclass
 
 from importer.errors import SettingsError
-from importer.mappings import ready
+from importer.mappings import declaration, file, ready
+from importer.mappings.compiling import compiled
 from importer.mappings.filters import Filters
 from importer.mappings.outcome import Mapping
 from importer.mappings.recognition import Auto
@@ -39,15 +40,21 @@ def load_mapping(name: str, environment: Environment[str, str]) -> Mapped:
         SettingsError: there is no such mapping, or the file has a mistake; the text names file, line and key.
     """
     if name.endswith(".toml"):
-        raise SettingsError(f"IMPORT_MAPPING is {name!r}: mapping files cannot be read yet.")
+        return _load_file(name)
     if name == "auto":
-        return Mapped(Auto(), None)
+        return Mapped(Auto().to_mixpanel, None)
     if name not in ready.VENDORS:
         raise SettingsError(
             f"IMPORT_MAPPING is {name!r}, and there is no such mapping: there are {', '.join(ready.VENDORS)}, auto, "
             "or the path of a mapping file (*.toml)."
         )
     return Mapped(ready.module(name).to_mixpanel, None)
+
+
+def _load_file(path: str) -> Mapped:
+    root = file.read(path)
+    given = root.table(declaration.MAPPING_KEYS)
+    return Mapped(compiled(declaration.read(root, given), root.file), None)
 
 
 def load(name: str) -> Transform:

@@ -18,7 +18,9 @@ RESERVED = frozenset(
 break reports (`bucket`), change whose or when it is. A mapping sets them itself, from what means them.
 https://docs.mixpanel.com/docs/data-structure/property-reference/reserved-properties"""
 
-_PLAIN = frozenset((str, bool, float, type(None)))
+PLAIN = frozenset((str, bool, float, type(None)))
+"""Types of values that Mixpanel takes whatever they are: there is nothing to look at."""
+
 _HUGE = 2**1024
 """No double holds this, and Mixpanel's decoder takes no larger number."""
 
@@ -37,7 +39,7 @@ def add(found: dict[str, Any], given: dict[str, Any]) -> InvalidRecord | None:
     for name, value in given.items():
         if value is None or name in RESERVED:
             continue
-        if value.__class__ not in _PLAIN and (problem := _problem(value, 0)):
+        if value.__class__ not in PLAIN and (problem := _problem(value, 0)):
             return _rejected(name, problem)
         found[name] = value
     return None
@@ -46,7 +48,7 @@ def add(found: dict[str, Any], given: dict[str, Any]) -> InvalidRecord | None:
 def is_scalar(value: object) -> bool:
     """Whether it is a text, a number or a boolean, and not empty: what one of Mixpanel's own properties may be."""
     kind = value.__class__
-    return (value != "" if kind in _PLAIN else kind is int and -_HUGE < value < _HUGE) and value is not None  # type: ignore[operator]
+    return (value != "" if kind in PLAIN else kind is int and -_HUGE < value < _HUGE) and value is not None  # type: ignore[operator]
 
 
 def too_many(properties: dict[str, Any]) -> InvalidRecord | None:
@@ -80,9 +82,27 @@ def beyond_limits(properties: dict[str, Any]) -> InvalidRecord | None:
     most 3 deep within a property. What completion adds, an `ip` and an `$insert_id`, counts.
     """
     for name, value in properties.items():
-        if value.__class__ not in _PLAIN and (problem := _problem(value, 0)):
+        if value.__class__ not in PLAIN and (problem := _problem(value, 0)):
             return _rejected(name, problem)
     return too_many(properties)
+
+
+def problem_of(name: str, value: Any) -> InvalidRecord | None:
+    """The reason why Mixpanel would reject a property of this value; None if it would not."""
+    problem = _problem(value, 0)
+    return _rejected(name, problem) if problem else None
+
+
+def flatten_within(properties: dict[str, Any], separator: str) -> InvalidRecord | None:
+    """Makes each object among the properties properties of its own, in place; names that are reserved are left out.
+
+    Returns:
+        What is beyond Mixpanel's limits even so.
+    """
+    for name in [name for name, value in properties.items() if value.__class__ is dict]:
+        inner = flatten(properties.pop(name), name + separator, separator)
+        properties.update({key: value for key, value in inner.items() if value is not None and key not in RESERVED})
+    return beyond_limits(properties)
 
 
 def _rejected(name: str, problem: str) -> InvalidRecord:
@@ -103,6 +123,6 @@ def _problem(value: Any, depth: int) -> str | None:
     if len(value) >= MAX_PROPERTIES:
         return f"holds {len(value)} keys or elements, and fewer than {MAX_PROPERTIES} are taken"
     for inner in value:
-        if inner.__class__ not in _PLAIN and (problem := _problem(inner, depth)):
+        if inner.__class__ not in PLAIN and (problem := _problem(inner, depth)):
             return problem
     return None

@@ -7,7 +7,9 @@ Such a module has
     matches(record: dict[str, Any]) -> bool              whether a decoded record is this vendor's, by its keys
 
 and where its records come as something else than JSON objects, a `decode(record: bytes)` of its own, which gives the
-dict that `outcomes` takes, or the `InvalidRecord` that the record is.
+dict that `outcomes` takes, or the `InvalidRecord` that the record is. One with calls that only link two ids may have
+
+    identified(record: dict[str, Any], name: str) -> Event | None   the event of that name which links them
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ class Vendor:
 
 
 VENDORS = {
+    "snowplow": Vendor("Snowplow", "collector_tstamp"),
     "rudderstack": Vendor("RudderStack", "messageId"),
     "segment": Vendor("Segment", "messageId"),
 }

@@ -45,13 +45,23 @@ class Auto:
     def __init__(self) -> None:
         self._last: ready.Ready | None = None
 
-    def __call__(self, record: bytes) -> list[Outcome]:
-        """What the record's own mapping gives; the last record's is tried first."""
+    def matches(self, _: dict[str, Any]) -> bool:
+        """Any record may be its own."""
+        return True
+
+    def to_mixpanel(self, record: bytes) -> list[Outcome]:
+        """What the record's own mapping gives."""
         if _is_snowplow(record):
             return ready.module("snowplow").to_mixpanel(record)
         decoded = decoding.decode(record)
-        if isinstance(decoded, InvalidRecord):
-            return [decoded]
+        return [decoded] if isinstance(decoded, InvalidRecord) else self.outcomes(decoded)
+
+    def decode(self, record: bytes) -> dict[str, Any] | InvalidRecord:
+        """The record as its own mapping takes it when it is decoded."""
+        return (ready.decoder("snowplow") if _is_snowplow(record) else decoding.decode)(record)
+
+    def outcomes(self, decoded: dict[str, Any]) -> list[Outcome]:
+        """The same of a decoded record; the last one's mapping is tried first."""
         if self._last is None or not self._last.matches(decoded):
             name = recognise_object(decoded)
             if name is None:

@@ -15,8 +15,8 @@ from typing import Any
 
 from importer.errors import InvalidRecord
 from importer.mappings.addresses import client_ip
-from importer.mappings.calls import CALL, NO_CONTEXT, NOT_EVENTS, Call, describe, finish, is_call, is_rudderstacks
-from importer.mappings.outcome import Dropped, Outcome
+from importer.mappings.calls import CALL, NO_CONTEXT, NOT_EVENTS, Call, describe, finish, is_call, is_rudderstacks, link
+from importer.mappings.outcome import Dropped, Event, Outcome
 from importer.mappings.properties import add, is_scalar
 
 _LOADED = {"page": "Loaded a Page", "screen": "Loaded a Screen"}
@@ -37,6 +37,11 @@ def to_mixpanel(record: bytes) -> list[Outcome]:
     """The same of a record in bytes."""
     call = CALL.read(record)
     return [call if isinstance(call, InvalidRecord) else _outcome(call)]
+
+
+def identified(record: dict[str, Any], name: str) -> Event | None:
+    """The event that links a call's two ids; see `calls.link`."""
+    return link(CALL.convert(record), name)
 
 
 def _outcome(call: Call) -> Outcome:

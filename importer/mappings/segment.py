@@ -24,8 +24,9 @@ from importer.mappings.calls import (
     finish,
     is_call,
     is_rudderstacks,
+    link,
 )
-from importer.mappings.outcome import Dropped, Outcome
+from importer.mappings.outcome import Dropped, Event, Outcome
 from importer.mappings.properties import add
 
 _VIEWED = {"page": "Viewed Page", "screen": "Viewed Screen"}
@@ -45,6 +46,11 @@ def to_mixpanel(record: bytes) -> list[Outcome]:
     """The same of a record in bytes."""
     call = CALL.read(record)
     return [call if isinstance(call, InvalidRecord) else _outcome(call)]
+
+
+def identified(record: dict[str, Any], name: str) -> Event | None:
+    """The event that links a call's two ids; see `calls.link`."""
+    return link(CALL.convert(record), name)
 
 
 def _outcome(call: Call) -> Outcome:

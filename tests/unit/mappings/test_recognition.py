@@ -47,7 +47,7 @@ def test_what_is_nobodys_has_no_hint(record: bytes) -> None:
 
 def test_auto_maps_each_record_by_its_own_vendor_whatever_came_before() -> None:
     mixed = list(chain.from_iterable(zip(*(records(vendor, 40) for vendor in MARKED), strict=True)))
-    auto = Auto()
+    auto = Auto().to_mixpanel
     for record in [*mixed, *reversed(mixed)]:
         vendor = recognise(record)
         assert vendor is not None
