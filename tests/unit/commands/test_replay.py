@@ -119,14 +119,16 @@ def test_of_a_reject_of_many_records_each_is_sent_and_a_bad_one_written_again(
 
 @pytest.mark.parametrize("filler", [b"7\n", b"\n"], ids=["bad", "blank"])
 def test_however_many_bad_or_blank_records_a_message_has_its_good_ones_are_sent(
-    filler: bytes, standin: Standin, replayed: Replayed
+    filler: bytes, standin: Standin, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody waits for an answer here, as whoever sent the message did when it was rejected as a whole."""
-    whole = filler * 260_000 + event("last")
-    message = msgspec.structs.replace(reject(1, whole, MESSAGE), whole=True, records=200_000)
+    monkeypatch.setattr("importer.core.source._MAX_BAD", 2_000)
+    monkeypatch.setattr("importer.core.source._MAX_BLANK", 2_000)
+    whole = filler * 3_000 + event("last")
+    message = msgspec.structs.replace(reject(1, whole, MESSAGE), whole=True, records=2_000)
     outcome = replayed(lines(message))
     assert standin.ids() == {"last": 1}
-    assert outcome.report.rejected == (260_000 if filler == b"7\n" else 0)
+    assert outcome.report.rejected == (3_000 if filler == b"7\n" else 0)
 
 
 def test_nothing_is_sent_twice_however_often_it_stands_in_the_files(standin: Standin, replayed: Replayed) -> None:
