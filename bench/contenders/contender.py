@@ -147,7 +147,7 @@ def mixpanel_import(sample: Sample) -> list[Child]:
         options = ["--no-audit", "--no-fund", "--omit=dev", "--ignore-scripts"]
         subprocess.run([npm, "install", *options, MIXPANEL_IMPORT], cwd=CACHE, check=True, capture_output=True)
     settings = {"BENCH_MIXPANEL_IMPORT": str(program)}
-    measuring = (node, "--require", processes.ROOT / "bench" / "mixpanel_import.cjs")
+    measuring = (node, "--require", processes.ROOT / "bench" / "contenders" / "mixpanel_import.cjs")
     as_program = (program, "--token", "bench", "--secret", "bench", "--compress", "--no-logs")
     return [
         Child("mixpanel-import", sample, *measuring, *as_program, settings=settings),

@@ -49,11 +49,12 @@ class Contender:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-_SAMPLE = processes.ROOT / "bench" / "sample_push.py"
+_FOLDER = processes.ROOT / "bench" / "contenders"
+_SAMPLE = _FOLDER / "sample_push.py"
 CEILING = "nothing (the ceiling)"
 CONTENDERS = (
     Contender("pubsub_import", "pubsub_import", processes.ROOT / "main.py"),
-    Contender(CEILING, "empty_async", processes.ROOT / "bench" / "empty.py"),
+    Contender(CEILING, "empty_async", _FOLDER / "empty.py"),
     Contender("one request a message, 1,000 threads", "sample_push", _SAMPLE, {"THREADS": "1000"}),
     Contender("one request a message, defaults", "sample_push", _SAMPLE),
 )
