@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
@@ -57,6 +58,12 @@ def main(words: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         print("Interrupted.", file=sys.stderr)
         return 130
+
+
+def run() -> NoReturn:
+    """The program `mixpanel-importer`. As with `python -m`, a transform is found in the current folder."""
+    sys.path.insert(0, "")
+    sys.exit(main())
 
 
 if __name__ == "__main__":

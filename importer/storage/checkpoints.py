@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 from msgspec import Struct
@@ -11,10 +11,11 @@ from importer import log
 from importer.core.checkpoint import Checkpoint, Counts
 from importer.errors import StorageError
 from importer.records import Position
+from importer.settings import Settings
 from importer.storage.paths import folder_of
-from importer.storage.store import Store
+from importer.storage.store import Patience, Store, store
 
-PATIENCE = 30.0
+_PATIENCE = 30.0
 """Seconds for which a store is waited for: what is kept here only saves time."""
 
 
@@ -25,6 +26,7 @@ class ReadTo(Struct, frozen=True):
     crc32c: int = 0
 
 
+@runtime_checkable
 class Resumable(Protocol):
     """An object that can be read from where an earlier reading came to.
 
@@ -137,3 +139,11 @@ class StoredCheckpoints:
     def warn(self, what: str, of: str = "checkpoint") -> None:
         """Says in the log what is the matter with the checkpoint or the receipt."""
         self._log.warning(f"The {of} of {self._reading.source} {what}", kind=of, source=self._reading.source)
+
+
+def checkpoints_of(reading: Resumable, settings: Settings) -> StoredCheckpoints | None:
+    """Where the checkpoint and the receipt of an object are, if the settings name a place for them."""
+    place = settings.checkpoints
+    if place is None:
+        return None
+    return StoredCheckpoints(store(place, Patience(_PATIENCE, settings.timeout, settings.backoff)), place, reading)

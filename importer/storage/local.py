@@ -12,11 +12,15 @@ from typing import BinaryIO
 
 from importer.errors import SourceGone, StorageError, Unreadable
 from importer.limits import CHUNK_BYTES
+from importer.storage.checkpoints import ReadTo
 from importer.storage.store import Patience
 
 
 class LocalFile:
-    """A file by its path. See `records.Readable`.
+    """A file by its path, as it is when it is opened. See `records.Readable`.
+
+    Attributes:
+        source: the path and the time at which the file was changed last, which its next version has not.
 
     Raises:
         SourceGone: there is no such file.
@@ -26,9 +30,11 @@ class LocalFile:
         self._path = path
         self.name = str(path)
         try:
-            self.size = path.stat().st_size
+            found = path.stat()
         except FileNotFoundError:
             raise SourceGone(f"there is no file {path}") from None
+        self.size = found.st_size
+        self.source = f"{path.resolve()}#{found.st_mtime_ns}"
 
     def range(self, start: int, count: int) -> bytes:
         """See `records.Readable`."""
@@ -42,6 +48,13 @@ class LocalFile:
             file.seek(start)
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
+
+    def read_before(self, offset: int) -> ReadTo:
+        """See `checkpoints.Resumable`."""
+        return ReadTo(offset)
+
+    def known(self, read: ReadTo) -> None:
+        """See `checkpoints.Resumable`: a disk's file is read from anywhere."""
 
     def _opened(self) -> BinaryIO:
         try:

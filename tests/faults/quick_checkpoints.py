@@ -6,9 +6,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import importer.sources.gcs
+import importer.objects
 from importer.core.ordered import Progress
 
-importer.sources.gcs.Progress = partial(Progress, every=0.1)  # type: ignore[attr-defined,assignment]
+importer.objects.Progress = partial(Progress, every=0.1)  # type: ignore[attr-defined,assignment]
 
 from main import gcs_import  # noqa: E402, F401
