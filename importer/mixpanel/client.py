@@ -166,8 +166,9 @@ class Client:
             return
         try:
             self._endpoint.deliver(proof, batch)
-        except (TooLarge, UnattributedFailure):
-            self.max_bytes = self._batch_bytes
+        except (TooLarge, UnattributedFailure) as failure:
+            if isinstance(failure, TooLarge):  # so it was not for their size that larger ones were not taken
+                self.max_bytes = self._batch_bytes
             raise Unavailable(
                 f"Mixpanel takes no events at present, not even one that it took before ({reason}): "
                 "no event is rejected for that."

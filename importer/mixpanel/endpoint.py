@@ -63,6 +63,7 @@ class Endpoint:
         self._connections = Connections(settings)
         self._breaker = CircuitBreaker(settings.backoff, clock)
         self._lock_by_age = PriorityLock()
+        self._retried: set[int] = set()  # the numbers of the batches that are tried again
 
     def deliver(self, part: Packed, batch: InFlight) -> Answer:
         """Posts events of a batch in one request, until there is an answer that settles them, or the deadline comes.
@@ -73,19 +74,22 @@ class Endpoint:
             FatalDeliveryError: no retry heals it, as with wrong credentials.
         """
         outcome, tries = batch.outcome, 0
-        while True:
-            self._await_turn(part.count, batch, is_first=not tries)
-            self._breaker.check()
-            tries, sent_at = tries + 1, self._clock()
-            outcome.requests += 1
-            outcome.sent_bytes += len(part.body)
-            try:
-                answer = self._post(part, batch.deadline, tries)
-            except TransientError as trouble:
-                self._pause(trouble, tries, sent_at, batch)
-            else:
-                self._limiter.succeeded(part.count if answer.imported is None else answer.imported)
-                return answer
+        try:
+            while True:
+                self._await_turn(part.count, batch, is_first=not tries)
+                self._breaker.check()
+                tries, sent_at = tries + 1, self._clock()
+                outcome.requests += 1
+                outcome.sent_bytes += len(part.body)
+                try:
+                    answer = self._post(part, batch.deadline, tries)
+                except TransientError as trouble:
+                    self._pause(trouble, tries, sent_at, batch)
+                else:
+                    self._limiter.succeeded(part.count if answer.imported is None else answer.imported)
+                    return answer
+        finally:
+            self._retried.discard(batch.number)
 
     def close(self) -> None:
         """Closes the connections."""
@@ -114,12 +118,16 @@ class Endpoint:
         wait = self._wait(trouble, tries)
         if trouble.status == 429:  # how long to hold back is for the limiter to say, for all senders together
             self._limiter.throttled(sent_at, trouble.retry_after + wait if trouble.retry_after else None)
-        in_all = max(wait, self._limiter.delay())
+        held = self._limiter.delay()
+        in_all = max(wait, held)
         if self._clock() + in_all > batch.deadline:
             raise Unavailable(f"Mixpanel could not take the events in time: {trouble}") from trouble
         batch.outcome.retried += 1
+        self._retried.add(batch.number)
+        older = sum(number < batch.number for number in tuple(self._retried)) if held else 0
+        behind = f" at the earliest, behind {older} that began before it" if older else ""
         self._log.warning(
-            f"{trouble}; trying again in {in_all:.1f} s.",
+            f"{trouble}; trying again in {in_all:.1f} s{behind}.",
             kind="retry",
             status=trouble.status,
             reason=str(trouble),

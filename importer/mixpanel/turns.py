@@ -25,7 +25,7 @@ class PriorityLock:
         """Waits until it is the turn of `number`, which lasts for the `with` block.
 
         Raises:
-            TimeoutError: it did not come within so many seconds: whoever has it may wait for much longer.
+            TimeoutError: it did not come within so many seconds (None, or infinity: however long it takes).
         """
         with self._changed:
             if self._is_taken or self._waiting:
@@ -41,7 +41,8 @@ class PriorityLock:
 
     def _wait(self, number: int, seconds: float | None) -> None:
         heappush(self._waiting, number)
-        if self._changed.wait_for(lambda: not self._is_taken and self._waiting[0] == number, seconds):
+        most = None if seconds is None else min(seconds, threading.TIMEOUT_MAX)
+        if self._changed.wait_for(lambda: not self._is_taken and self._waiting[0] == number, most):
             heappop(self._waiting)
             return
         self._waiting.remove(number)

@@ -137,6 +137,16 @@ def test_a_413_that_lasts_is_no_events_fault_and_batches_stay_as_large_as_they_w
         assert server.counts() == [1, 2, 1, 1, 50]
 
 
+def test_a_limit_on_the_size_that_was_found_outlasts_other_trouble() -> None:
+    too_large: Answer = (413, {}, b"")
+    with scripted(too_large, ok(1), ok(1), UNNAMED) as server, client_of(server) as client:
+        client.send(batch(0, 1), LATER)
+        limit = client.max_bytes
+        with pytest.raises(Unavailable):
+            client.send(batch(2), LATER)
+        assert client.max_bytes == limit == batch(0, 1).size // 2
+
+
 # Identity calls, in a project that takes none
 
 

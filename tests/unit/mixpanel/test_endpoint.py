@@ -133,6 +133,35 @@ def test_another_senders_429_is_part_of_the_wait_that_is_said(clock: Clock, caps
     assert (line["wait_seconds"], line["message"]) == (7.0, "Mixpanel answered 502; trying again in 7.0 s.")
 
 
+def test_a_batch_that_waits_behind_older_ones_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of those that were throttled, the one that began first goes first, and alone: the others may wait for long."""
+    answered = {"id-1": threading.Event(), "id-2": threading.Event()}
+    both_are_here = threading.Barrier(2)
+
+    def throttle_the_first_of_each(events: Events) -> Answer:
+        (insert_id,) = (one["properties"]["$insert_id"] for one in events)
+        if answered[insert_id].is_set():
+            return takes_all(events)
+        both_are_here.wait(10)
+        if insert_id == "id-2":  # its line comes after the other's
+            answered["id-1"].wait(10)
+            time.sleep(0.2)
+        answered[insert_id].set()
+        return 429, {"Retry-After": "1"}, b""
+
+    with scripted(throttle_the_first_of_each) as server, client_of(server) as client, ThreadPoolExecutor(2) as threads:
+        first = threads.submit(client.send, batch(1), LATER)
+        while not server.requests:
+            time.sleep(0.001)
+        second = threads.submit(client.send, batch(2), LATER)
+        assert (first.result(10).imported, second.result(10).imported) == (1, 1)
+    said = [re.sub(r"[\d.]+ s", "… s", line["message"]) for line in logged(capsys, "retry")]
+    assert said == [
+        "Mixpanel answered 429; trying again in … s.",
+        "Mixpanel answered 429; trying again in … s at the earliest, behind 1 that began before it.",
+    ]
+
+
 def test_a_wait_that_would_end_after_the_deadline_is_not_begun(clock: Clock) -> None:
     answers: list[Answer] = [(429, {}, b"")] * 9
     with timed(clock, *answers) as (server, times), client_of(server, clock, backoff=2) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 
@@ -84,6 +85,22 @@ def test_one_that_gives_up_lets_the_others_go_that_waited_behind_it() -> None:
     assert went.wait(5)
     threads[1].join()
     assert gave_up == [1]
+
+
+def test_there_may_be_all_the_time_of_the_world() -> None:
+    turns = PriorityLock()
+    went = threading.Event()
+
+    def go() -> None:
+        with turns.held(2, math.inf):
+            went.set()
+
+    with turns.held(1):
+        waiting = threading.Thread(target=go)
+        waiting.start()
+        assert not went.wait(0.1)
+    assert went.wait(5)
+    waiting.join()
 
 
 def test_a_turn_that_is_free_is_taken_also_when_there_is_no_time_left() -> None:
