@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import wait
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,11 @@ _MESSAGE_BYTES = 9_900_000
 https://cloud.google.com/pubsub/quotas#resource_limits"""
 
 
+_SLICE_REJECTS = 1_000
+_SLICE_BYTES = 8_000_000
+"""Rejects that are published at once, and bytes of their events: one takes 3 kB, and three times its event, until it is
+confirmed."""
+
 _ATTRIBUTE_BYTES = 1_024
 """The longest value of an attribute: https://cloud.google.com/pubsub/quotas#resource_limits"""
 
@@ -35,17 +40,35 @@ class TopicSink:
         self._topic = topic
 
     def store(self, rejects: Sequence[Reject]) -> None:
-        """See `rejects.RejectSink`."""
+        """See `rejects.RejectSink`. Publishes them in slices, and waits until each is confirmed."""
         try:
-            futures = [self._publisher.publish(self._topic, _data(reject), **_attributes(reject)) for reject in rejects]
-            if wait(futures, timeout=SECONDS).not_done:
-                raise RejectSinkError(f"{self._topic} did not take them within {SECONDS:g} s")
-            for future in futures:
-                future.result()
+            for some in _slices(rejects):
+                self._publish(some)
         except RejectSinkError:
             raise
         except Exception as error:
             raise RejectSinkError(f"{type(error).__name__}: {error} ({self._topic})") from error
+
+    def _publish(self, rejects: Sequence[Reject]) -> None:
+        futures = [self._publisher.publish(self._topic, _data(reject), **_attributes(reject)) for reject in rejects]
+        if wait(futures, timeout=SECONDS).not_done:
+            raise RejectSinkError(f"{self._topic} did not take them within {SECONDS:g} s")
+        for future in futures:
+            future.result()
+
+
+def _slices(rejects: Sequence[Reject]) -> Iterator[list[Reject]]:
+    """Cuts rejects into slices, in order. One that is longer than a slice makes one of its own."""
+    slice_: list[Reject] = []
+    size = 0
+    for one in rejects:
+        if slice_ and (len(slice_) == _SLICE_REJECTS or size + len(one.event) > _SLICE_BYTES):
+            yield slice_
+            slice_, size = [], 0
+        slice_.append(one)
+        size += len(one.event)
+    if slice_:
+        yield slice_
 
 
 def _data(reject: Reject) -> bytes:
