@@ -25,5 +25,16 @@ def matcher(globs: Iterable[str]) -> Callable[[str], bool]:
     return matches
 
 
+def first_match(globs: Iterable[str]) -> Callable[[str], str | None]:
+    """The first of these that a name is one of, as it is written; None where it is none's."""
+    each = [(glob, matcher([glob])) for glob in globs]
+    is_one = matcher(glob for glob, _ in each)
+
+    def first(name: str) -> str | None:
+        return next(glob for glob, matches in each if matches(name)) if is_one(name) else None
+
+    return first
+
+
 def _pattern(glob: str) -> str:
     return "".join(".*" if one == "*" else "." if one == "?" else re.escape(one) for one in re.sub(r"\*+", "*", glob))

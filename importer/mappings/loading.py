@@ -8,7 +8,7 @@ from collections.abc import Mapping as Environment
 from dataclasses import dataclass
 
 from importer.errors import SettingsError
-from importer.mappings import declaration, file, ready
+from importer.mappings import declaration, file, filters, ready
 from importer.mappings.compiling import compiled
 from importer.mappings.filters import Filters
 from importer.mappings.outcome import Mapping
@@ -40,7 +40,7 @@ def load_mapping(name: str, environment: Environment[str, str]) -> Mapped:
         SettingsError: there is no such mapping, or the file has a mistake; the text names file, line and key.
     """
     if name.endswith(".toml"):
-        return _load_file(name)
+        return _load_file(name, environment)
     if name == "auto":
         return Mapped(Auto().to_mixpanel, None)
     if name not in ready.VENDORS:
@@ -51,10 +51,14 @@ def load_mapping(name: str, environment: Environment[str, str]) -> Mapped:
     return Mapped(ready.module(name).to_mixpanel, None)
 
 
-def _load_file(path: str) -> Mapped:
+def _load_file(path: str, environment: Environment[str, str]) -> Mapped:
     root = file.read(path)
-    given = root.table(declaration.MAPPING_KEYS)
-    return Mapped(compiled(declaration.read(root, given), root.file), None)
+    given = root.table((*declaration.MAPPING_KEYS, "filters"))
+    maps = given.keys() != {"filters"}
+    return Mapped(
+        compiled(declaration.read(root, given), root.file) if maps else None,
+        filters.read(given["filters"], environment) if "filters" in given else None,
+    )
 
 
 def load(name: str) -> Transform:

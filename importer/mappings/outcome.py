@@ -22,7 +22,7 @@ class Dropped:
     """An event (or all of a record) that a mapping or a filter left out on purpose.
 
     Attributes:
-        kind: what it was, in a few words that can be counted: `identify call`, `bad row`, `filter: deny $pageview`.
+        kind: what it was, in a few words that can be counted: `identify call`, `bad row`, `filter: events.deny $page*`.
     """
 
     kind: str
