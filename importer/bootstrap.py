@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from importer import log
 from importer.errors import SettingsError
-from importer.mappings.loading import load
+from importer.mappings.loading import load, load_mapping
 from importer.settings import API_SECRET_RETIRED, CredentialKind, Settings, from_environment, not_settings
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def settings() -> Settings:
     try:
         found = from_environment(os.environ)
         log.configure(found.log_level)
+        if found.mapping:
+            load_mapping(found.mapping, os.environ)
         if found.transform:
             load(found.transform)
     except SettingsError as error:

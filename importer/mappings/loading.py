@@ -6,14 +6,16 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping as Environment
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from importer.errors import SettingsError
-from importer.mappings import declaration, file, filters, ready
-from importer.mappings.compiling import compiled
-from importer.mappings.filters import Filters
-from importer.mappings.outcome import Mapping
-from importer.mappings.recognition import Auto
 from importer.records import Transform
+
+if TYPE_CHECKING:
+    from importer.mappings.filters import Filters
+    from importer.mappings.outcome import Mapping
+
+# What a mapping takes is imported when one is set: it would be a tenth of the start.
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,9 @@ def load_mapping(name: str, environment: Environment[str, str]) -> Mapped:
     Raises:
         SettingsError: there is no such mapping, or the file has a mistake; the text names file, line and key.
     """
+    from importer.mappings import ready  # noqa: PLC0415
+    from importer.mappings.recognition import Auto  # noqa: PLC0415
+
     if name.endswith(".toml"):
         return _load_file(name, environment)
     if name == "auto":
@@ -52,6 +57,9 @@ def load_mapping(name: str, environment: Environment[str, str]) -> Mapped:
 
 
 def _load_file(path: str, environment: Environment[str, str]) -> Mapped:
+    from importer.mappings import declaration, file, filters  # noqa: PLC0415
+    from importer.mappings.compiling import compiled  # noqa: PLC0415
+
     root = file.read(path)
     given = root.table((*declaration.MAPPING_KEYS, "filters"))
     maps = given.keys() != {"filters"}

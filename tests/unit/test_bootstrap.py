@@ -150,3 +150,45 @@ def test_with_nothing_wrong_nothing_is_said() -> None:
 def test_a_secret_that_is_on_its_way_out_is_warned_of() -> None:
     (line,) = lines(started(MIXPANEL_API_SECRET="hush-hush").stdout)
     assert line["message"].startswith("MIXPANEL_API_SECRET is a legacy credential: Mixpanel retires it on 2027-03-03.")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("IMPORT_MAPPING", "segmint"), ("IMPORT_MAPPING", "no.toml"), ("IMPORT_TRANSFORM", "no_such:f")]
+)
+def test_a_mapping_or_transform_that_cannot_be_had_stops_the_start(name: str, value: str) -> None:
+    run = started(MIXPANEL_PROJECT_TOKEN="t", **{name: value})
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith("The importer cannot start: ")
+    assert value.removesuffix(":f") in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+def test_what_no_setting_asks_for_is_not_imported() -> None:
+    """Mappings, the clouds' libraries and those of other formats: each would lengthen every start."""
+    code = (
+        "import asyncio, sys; from importer import bootstrap; settings = bootstrap.settings()\n"
+        "async def start(): bootstrap.push_source(settings)\n"
+        "asyncio.run(start()); print(*sys.modules)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PATH": os.environ["PATH"], "MIXPANEL_PROJECT_TOKEN": "t"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    modules = {*run.stdout.split()}
+    assert "importer.core.pipeline" in modules
+    wanted_never = (
+        "google.cloud.storage",
+        "grpc",
+        "duckdb",
+        "fastavro",
+        "cramjam",
+        "click",
+        "importer.commands",
+        "importer.library",
+    )
+    mappings = ("importer.mappings.ready", "importer.mappings.declaration", "importer.mappings.recognition")
+    assert modules & {*wanted_never, *mappings} == set()
