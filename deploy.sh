@@ -61,7 +61,7 @@ set_names() {
 
 # ── Numbers ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-RUNTIME=python311  # what the tests run on
+RUNTIME=python313  # the newest that the tests run on (.github/workflows/test.yml)
 
 # One instance of gcs_import, reading one object, already sends what Mixpanel takes from a project: 2 GB, or 1.8 million events,
 # a minute. So a few are plenty, and the queue waits in Pub/Sub, where it is durable. But not too few: with 12, even a thousand

@@ -62,6 +62,14 @@ def test_a_fresh_project_gets_a_working_importer(google: StandIn) -> None:
         assert given["IMPORT_REJECTS"] == "gs://my-project-mixpanel/rejects"
 
 
+def test_the_functions_run_on_the_newest_python_that_the_tests_run_on(deployed: StandIn) -> None:
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text()
+    tried = re.findall(r'"3\.(\d+)"', workflow)
+    assert tried == ["11", "12", "13"]
+    functions = deployed.cloud.state["functions"].values()
+    assert {each["deployed"]["--runtime"] for each in functions} == {f"python3{max(map(int, tried))}"}
+
+
 def test_every_account_may_do_what_it_must_and_nothing_else(google: StandIn) -> None:
     google.deploy(*BOTH, text=SECRET)
 
