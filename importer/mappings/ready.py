@@ -30,18 +30,22 @@ class Vendor:
 
     Attributes:
         title: what to call it in a sentence.
-        sign: a key that every record of the vendor's has: without it, its module is not even imported. None where
-            nothing marks a record (`auto` does not try such a vendor), or where `recognition` knows another way.
+        signs: keys of which every record of the vendor's has one: without, its module is not even imported. Empty where
+            nothing marks a record: `auto` does not try such a vendor.
     """
 
     title: str
-    sign: str | None
+    signs: tuple[str, ...]
 
 
 VENDORS = {
-    "snowplow": Vendor("Snowplow", "collector_tstamp"),
-    "rudderstack": Vendor("RudderStack", "messageId"),
-    "segment": Vendor("Segment", "messageId"),
+    "snowplow": Vendor("Snowplow", ("collector_tstamp", "schema")),
+    "ga4": Vendor("GA4", ("event_params",)),
+    "amplitude": Vendor("Amplitude", ("event_properties", "merged_amplitude_id")),
+    "posthog": Vendor("PostHog", ("uuid",)),
+    "mparticle": Vendor("mParticle", ("events", "mpid")),
+    "rudderstack": Vendor("RudderStack", ("messageId",)),
+    "segment": Vendor("Segment", ("messageId",)),
 }
 """By name, the module `importer.mappings.<name>` behind it; in the order in which a record's shape is looked for: those
 with the surest signs first. A new vendor is a file and a row here."""

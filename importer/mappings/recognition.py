@@ -28,7 +28,7 @@ def recognise(record: bytes) -> str | None:
 def recognise_object(record: dict[str, Any]) -> str | None:
     """The same for a record that is decoded already."""
     for name, vendor in ready.VENDORS.items():
-        if vendor.sign in record and ready.module(name).matches(record):
+        if any(sign in record for sign in vendor.signs) and ready.module(name).matches(record):
             return name
     return None
 

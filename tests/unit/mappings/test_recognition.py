@@ -14,7 +14,7 @@ from importer.mappings.recognition import Auto, hint, recognise, recognise_objec
 from sandbox.vendors import records
 
 MADE = list(ready.VENDORS)
-MARKED = [name for name in MADE if name == "snowplow" or ready.VENDORS[name].sign]
+MARKED = [name for name in MADE if ready.VENDORS[name].signs]
 OWN = b'{"event":"A","properties":{"time":1,"distinct_id":"u"}}'
 
 
