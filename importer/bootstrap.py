@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -51,16 +51,23 @@ def settings() -> Settings:
     return found
 
 
-def settings_of_a_command() -> Settings:
+def settings_of_a_command(variables: Mapping[str, str] | None = None) -> Settings:
     """The settings of a command that somebody runs by hand: what is to be said of them is said on standard error, and
-    of the log there are only the errors, there too.
+    of the log there are only the errors, there too. Run as a job in the cloud, it writes the log that functions write.
+
+    Args:
+        variables: what they are read from; by default the environment.
 
     Raises:
         SettingsError: one is wrong.
     """
-    found = from_environment(os.environ)
-    log.configure("ERROR", sys.stderr)
-    for sentence in not_settings(os.environ):
+    variables = os.environ if variables is None else variables
+    found = from_environment(variables)
+    if "CLOUD_RUN_JOB" in variables:
+        log.configure(found.log_level)
+    else:
+        log.configure("ERROR", sys.stderr)
+    for sentence in not_settings(variables):
         print(sentence, file=sys.stderr)
     return found
 

@@ -90,6 +90,11 @@ def get() -> Log:
     return _CURRENT
 
 
+def get_in_use() -> Log:
+    """What is written to now, for whoever wants to have it used again later."""
+    return _CURRENT.log
+
+
 def use(log: Log) -> None:
     """Has everything here write to `log` from now on."""
     _CURRENT.log = log

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from importer.commands.env_file import read_env_file
+from importer.errors import SettingsError
 from sandbox.processes import ROOT
 
 _CREDENTIALS = (
@@ -17,7 +19,6 @@ _CREDENTIALS = (
     "MIXPANEL_API_SECRET",
 )
 _OF_THE_IMPORTER = ("MIXPANEL_", "IMPORT_", "LOG_LEVEL")
-_LINE = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)")
 
 
 class VariablesError(Exception):
@@ -70,7 +71,10 @@ def variables(
     """
     given = {name: value for name, value in shell.items() if name.startswith(_OF_THE_IMPORTER)}
     if file:
-        given |= _read(file)
+        try:
+            given |= read_env_file(file)
+        except SettingsError as error:
+            raise VariablesError(str(error)) from None
     if transform:
         given["IMPORT_TRANSFORM"] = transform
     for name in places:
@@ -97,21 +101,3 @@ def transform_files(transform: str | None, search: Mapping[str, str]) -> Iterato
         path = list(found.submodule_search_locations or [])
     if found and found.origin:
         yield from Path(found.origin).parent.glob("*.py")
-
-
-def _read(file: Path) -> dict[str, str]:
-    """Lines `NAME=value`, with or without `export`, quotes around the value, comments and blank lines between."""
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise VariablesError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
-    found = {}
-    for number, line in enumerate(map(str.strip, lines), start=1):
-        if not line or line.startswith("#"):
-            continue
-        if not (parts := _LINE.fullmatch(line)):
-            raise VariablesError(f"{file}, line {number} is not NAME=value.")
-        name, value = parts.groups()
-        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-        found[name] = value[1:-1] if quoted else value
-    return found

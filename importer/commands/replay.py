@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import click
 import msgspec
 
-from importer import bootstrap
+from importer.commands.options import Command, settings_here
 from importer.core.batcher import Batcher
 from importer.core.buffered_rejects import BufferedRejectSink
 from importer.core.pipeline import Pipeline
@@ -165,16 +165,20 @@ def _in_place_of(reject: Reject, refused: Reject) -> Reject:
     return msgspec.structs.replace(refused, line=reject.line, offset=reject.offset)
 
 
-@click.command(short_help="Send rejects again, after their cause was mended.")
+@click.command(
+    cls=Command,
+    short_help="Send rejects again, after their cause was mended.",
+    examples=["replay gs://my-state/rejects/my-events/2025/06/", "replay --remove rejects-20250601T120000.jsonl"],
+)
 @click.argument("places", nargs=-1, required=True, metavar="PLACE…")
 @click.option("--remove", is_flag=True, help="Delete each file once all of it is settled.")
 def command(places: tuple[str, ...], remove: bool) -> int:
     """Sends rejects again, through the same checks, and the mapping and transform that are set.
 
-    A PLACE is gs://bucket/prefix, a local file or a folder. The settings are the functions' own (environment
-    variables). What is rejected again is written to IMPORT_REJECTS, or to a file here when that is not set.
+    A PLACE is gs://bucket/prefix, a local file or a folder. What is rejected again is written to IMPORT_REJECTS, or to
+    a file here when that is not set.
     """
-    settings = bootstrap.settings_of_a_command()
+    settings = settings_here()
     files = [file for place in places for file in _files(place)]
     if not files:
         print(f"There is nothing at {', '.join(places)}.", file=sys.stderr)

@@ -1,0 +1,165 @@
+"""What commands write: sentences on standard error, results on standard output; with colours and moving lines where
+there is a terminal, plain lines where there is none. rich is imported only for a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, TextIO
+
+import msgspec
+
+from importer import log
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        title: what stands over it.
+        is_number: whether it is set to the right.
+        style: rich's, such as "bold" or "red".
+    """
+
+    title: str
+    is_number: bool = False
+    style: str | None = None
+
+
+def is_terminal(stream: TextIO | None = None) -> bool:
+    """Whether somebody sees what is written there (by default to standard error) as it comes."""
+    stream = stream or sys.stderr
+    return stream.isatty()
+
+
+@cache
+def console(*, error: bool = False) -> Console:
+    """rich's console for standard output, or for standard error. For a terminal only."""
+    from rich.console import Console  # noqa: PLC0415
+
+    return Console(stderr=error, highlight=False)
+
+
+def say(sentence: str, style: str | None = None) -> None:
+    """Writes a line to standard error; above the lines that move, where there are any."""
+    if is_terminal():
+        console(error=True).print(sentence, style=style, markup=False, soft_wrap=True)
+    else:
+        print(sentence, file=sys.stderr, flush=True)
+
+
+def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], total: Sequence[str] | None = None) -> None:
+    """Writes a table to standard output.
+
+    Args:
+        columns: what its columns are.
+        rows: the cells, as they are to be read.
+        total: the cells of a last row, that sums up.
+    """
+    if not is_terminal(sys.stdout):
+        print("\n".join(_lines(columns, [*rows, *([total] if total else [])])))
+        return
+    from rich import box  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=box.SIMPLE_HEAD, show_footer=total is not None, pad_edge=False)
+    for index, column in enumerate(columns):
+        table.add_column(
+            column.title,
+            footer=total[index] if total else "",
+            justify="right" if column.is_number else "left",
+            style=column.style,
+            overflow="fold",
+        )
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console().print(table)
+
+
+def show_json(value: Any) -> None:
+    """Writes a result for machines: one JSON value, on one line, to standard output."""
+    print(msgspec.json.encode(value).decode(), flush=True)
+
+
+def count(number: float) -> str:
+    """A number as people read it."""
+    return f"{number:,.0f}"
+
+
+def size(number: float) -> str:
+    """Bytes, in the unit that fits."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(number) < 1_000:
+            return f"{number:.0f} {unit}" if unit == "B" or number >= 100 else f"{number:.1f} {unit}"
+        number /= 1_000
+    return f"{number:,.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """A time, in two units at most."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes < 10 and rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours / 24:.1f} days"
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """Within it, of what goes to the log, the errors are sentences for whoever sits here."""
+    before = log.get_in_use()
+    log.use(_Sentences())
+    try:
+        yield
+    finally:
+        log.use(before)
+
+
+class _Sentences:
+    """A log for people: errors, each once. Rejects are counted, and stored elsewhere."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def debug(self, message: str, **fields: Any) -> None:
+        pass
+
+    info = debug
+
+    def warning(self, message: str, **fields: Any) -> None:
+        if fields.get("kind") in {"checkpoint", "receipt", "settings"}:
+            self._say(message, "yellow")
+
+    def error(self, message: str, **fields: Any) -> None:
+        self._say(message, "red")
+
+    exception = error
+
+    def _say(self, message: str, style: str) -> None:
+        if message not in self._said:
+            self._said.add(message)
+            say(message, style)
+
+
+def _lines(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The table in plain text, its columns under each other."""
+    cells = [[column.title for column in columns], *rows]
+    widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
+    for row in cells:
+        parts = (
+            f"{cell:>{width}}" if column.is_number else f"{cell:<{width}}"
+            for cell, width, column in zip(row, widths, columns, strict=True)
+        )
+        yield "  ".join(parts).rstrip()
