@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from importer.errors import InvalidRecord, text_of
 from importer.limits import IDENTITY_CALLS, MAX_EVENT_BYTES
@@ -21,14 +21,16 @@ from importer.mixpanel.nesting import nests_too_deep
 from importer.mixpanel.repair import no_distinct_id, repaired, with_properties
 from importer.mixpanel.whole import NOT_DECODED, WholeEvents
 
+_NULL = Raw(b"null")
+
 
 class _Properties(Struct, gc=False):
     time: int | float
     distinct_id: str | int | float | UnsetType | None = UNSET
     insert_id: str | None = field(name="$insert_id", default=None)
-    ip: Any = None
-    user_id: Any = field(name="$user_id", default=None)
-    device_id: Any = field(name="$device_id", default=None)
+    ip: Raw = _NULL
+    user_id: Raw = field(name="$user_id", default=_NULL)
+    device_id: Raw = field(name="$device_id", default=_NULL)
 
 
 class _Event(Struct, gc=False):
@@ -165,12 +167,12 @@ class Completer:
     def _lacking(self, properties: _Properties, origin: bytes, nth: int) -> dict[str, bytes]:
         """The properties that are missing, each as JSON."""
         added = {}
-        if self._ip is not None and properties.ip in (None, ""):
+        if self._ip is not None and bytes(properties.ip) in (b"null", b'""'):
             added["ip"] = self._ip
         if not properties.insert_id:
             added["$insert_id"] = b'"%b"' % fingerprint(origin, nth)
         if properties.distinct_id is None or properties.distinct_id is UNSET:
-            found = distinct_id_of(properties.user_id, properties.device_id)
+            found = distinct_id_of(_value(properties.user_id), _value(properties.device_id))
             if found is None:
                 raise no_distinct_id("null" if properties.distinct_id is None else "missing")
             added["distinct_id"] = _encode(found)
@@ -220,6 +222,14 @@ def _known(event: bytes) -> tuple[bytes, _Event]:
         event = repaired(event)
         known = _decode(event)
     return event, known
+
+
+def _value(written: Raw) -> object:
+    """The value; an object where it is a number that none can hold."""
+    try:
+        return msgspec.json.decode(written)
+    except msgspec.MsgspecError:
+        return {}
 
 
 def _one_line(event: bytes) -> bytes:

@@ -95,6 +95,20 @@ def test_an_event_whose_user_is_none_that_mixpanel_allows_is_rejected() -> None:
     assert invalid.field == "properties.$user_id"
 
 
+@pytest.mark.parametrize("number", ["1e400", "9" * 5_000], ids=["beyond doubles", "of 5,000 digits"])
+def test_a_number_that_nothing_can_hold_is_no_id_and_does_no_harm_elsewhere(number: str) -> None:
+    def spelled(**properties: object) -> bytes:
+        return event(**properties).replace(b'"@"', number.encode())
+
+    for name in ("ip", "user_id", "device_id"):
+        assert Completer("0").complete(spelled(**{name: "@"})) == spelled(**{name: "@"})
+        assert insert_id(Completer("0").complete(spelled(**{name: "@", "insert_id": MISSING})))
+    invalid = rejection(spelled(distinct_id=MISSING, user_id="@"))
+    assert invalid.reason == "has no distinct_id, and a $user_id that is no text"
+    for name, wanted in (("distinct_id", "distinct_id"), ("time", "time"), ("insert_id", "$insert_id")):
+        assert rejection(spelled(**{name: "@"})).field == f"properties.{wanted}"
+
+
 @pytest.mark.parametrize("call", sorted(IDENTITY_CALLS))
 @pytest.mark.parametrize("written", ["{}", "\\u0024{}"])
 def test_an_identity_call_is_rejected_alone(call: str, written: str) -> None:
