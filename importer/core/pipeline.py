@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from importer.core.executor import BoundedExecutor
 from importer.core.preparation import Prepared, Preparer
-from importer.mappings.loading import load
+from importer.mappings.loading import load, load_mapping
 from importer.mixpanel.batch import Batch, Place
 from importer.mixpanel.client import Client
-from importer.mixpanel.event import Completer
 from importer.mixpanel.outcome import Outcome, RejectedEvent
 from importer.records import Block
 from importer.settings import Settings
@@ -56,14 +56,15 @@ class Pipeline:
             the record beside its event.
 
     Raises:
-        SettingsError: the settings name a transform that cannot be loaded.
+        SettingsError: the settings name a mapping or a transform that cannot be loaded.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self.settings = settings
         self.clock = clock
-        self._completer = Completer(None)
-        self._preparer = Preparer(self._completer, None, load(settings.transform) if settings.transform else None)
+        transform = load(settings.transform) if settings.transform else None
+        mapped = load_mapping(settings.mapping, os.environ) if settings.mapping else None
+        self._preparer = Preparer(settings.default_ip, mapped, transform)
         self.makes_events = self._preparer.makes_events
         self.executor = BoundedExecutor(settings.concurrency, settings.buffer_bytes)
         self._client = Client(settings, clock)
@@ -73,9 +74,9 @@ class Pipeline:
         nothing for what a record holds."""
         return self._preparer.prepare(record)
 
-    def are_complete(self, block: Block) -> bool:
-        """Whether all records of a block can be sent as they are: `prepare` would return each of them unchanged."""
-        return not self.makes_events and self._completer.are_complete(block.records, are_lines=block.are_lines)
+    def prepare_block(self, block: Block) -> Iterator[tuple[int, list[bytes] | Prepared]]:
+        """Prepares the records of a block, those together that become an event each. See `Preparer.prepare_block`."""
+        return self._preparer.prepare_block(block)
 
     def new_batch(self) -> Batch[P]:
         """An empty batch, as large as the settings and Mixpanel allow."""

@@ -12,11 +12,12 @@ from msgspec import Struct
 
 from importer.errors import InvalidRecord
 from importer.limits import MAX_EVENT_BYTES
-from importer.mappings.outcome import Dropped, Mapping, Outcome
+from importer.mappings.loading import Mapped
+from importer.mappings.outcome import Dropped, Outcome
 from importer.mappings.transform import transformed
 from importer.mixpanel.event import Completer
 from importer.mixpanel.repair import read_object
-from importer.records import Malformed, Transform
+from importer.records import Block, Malformed, Transform, is_blank
 
 
 class Prepared(Struct):
@@ -44,16 +45,22 @@ class Preparer:
     """Prepares records, each on its own: whatever one holds, nothing is raised for it.
 
     Args:
-        completer: checks and completes what is to be sent.
-        mapping: makes events of a record; None where records are Mixpanel's own events.
+        default_ip: what an event without `ip` gets; see `Completer`.
+        mapped: the mapping that makes events of records, and the filters that they pass then.
         transform: the user's, applied to each event.
+
+    Attributes:
+        makes_events: whether what is sent is made of a record, by any of these.
     """
 
-    def __init__(self, completer: Completer, mapping: Mapping | None, transform: Transform | None) -> None:
-        self._completer = completer
-        self._mapping = mapping
+    def __init__(
+        self, default_ip: str | None, mapped: Mapped | None = None, transform: Transform | None = None
+    ) -> None:
+        self._completer = Completer(default_ip)
+        self._mapping = mapped.mapping if mapped else None
+        self._filters = mapped.filters if mapped else None
         self._transform = transform
-        self.makes_events = mapping is not None or transform is not None
+        self.makes_events = bool(self._mapping or self._filters or transform)
 
     def prepare(self, record: bytes) -> Prepared:
         """Prepares one record; white space around it does not count."""
@@ -64,28 +71,44 @@ class Preparer:
                 return Prepared((self._completer.complete(record),))
             if len(record) >= MAX_EVENT_BYTES:
                 raise InvalidRecord("is too long: Mixpanel takes events under 1 MB")
-            return self._complete(record, self._made(record))
+            return self._complete(record)
         except InvalidRecord as invalid:
-            return Prepared(rejected=(_reason(invalid),))
+            return Prepared(rejected=(self._reason(record, invalid),))
         except RecursionError:
             return Prepared(rejected=(InvalidRecord("is nested too deeply"),))
 
-    def _made(self, record: bytes) -> Iterator[Outcome]:
-        """What mapping and transform make of a record, one after the other."""
-        outcomes: list[Outcome] = [read_object(record)] if self._mapping is None else self._mapping(record)
-        for outcome in outcomes:
-            if self._transform is None or not isinstance(outcome, dict):
-                yield outcome
-            else:
-                yield from transformed(outcome, self._transform)
+    def prepare_block(self, block: Block) -> Iterator[tuple[int, list[bytes] | Prepared]]:
+        """Prepares the records of a block, those that become an event each together.
 
-    def _complete(self, record: bytes, made: Iterator[Outcome]) -> Prepared:
-        """Checks and completes the events. An event's number counts all outcomes before it: what a filter or transform
-        drops from now on changes no other event's `$insert_id`."""
+        Yields:
+            The index of a record, and either the events of it and of those that follow, one of each, or what became of
+            it alone. Blank lines are no records.
+        """
+        for nth, events in self._stretches(block):
+            if events:
+                yield nth, events
+            elif type(block.records[nth]) is Malformed or not is_blank(block.records[nth]):
+                yield nth, self.prepare(block.records[nth])
+
+    def _stretches(self, block: Block) -> Iterator[tuple[int, list[bytes]]]:
+        """The index of a record, and the events of it and of those that follow; none where it goes alone."""
+        records = block.records
+        if self.makes_events or (not block.are_lines and Malformed in map(type, records)):
+            yield from ((nth, []) for nth in range(len(records)))
+            return
+        yield from self._completer.stretches(records, are_lines=block.are_lines)
+
+    def _complete(self, record: bytes) -> Prepared:
+        """Checks and completes what was made of a record.
+
+        An event's number counts all outcomes before it: what a filter or transform drops from now on changes no other
+        event's `$insert_id`.
+        """
         events: list[bytes] = []
         dropped: list[Dropped] = []
         rejected: list[InvalidRecord] = []
-        for number, outcome in enumerate(made):
+        changed: list[str] = []
+        for number, outcome in enumerate(self._made(record, changed)):
             if isinstance(outcome, Dropped):
                 dropped.append(outcome)
             elif isinstance(outcome, InvalidRecord):
@@ -94,10 +117,34 @@ class Preparer:
                 try:
                     events.append(self._completer.complete_made(outcome, record, number))
                 except InvalidRecord as invalid:
-                    rejected.append(_reason(invalid))
-        return Prepared(events, dropped, rejected)
+                    rejected.append(self._reason(record, invalid))
+        return Prepared(events, dropped, rejected, changed)
+
+    def _made(self, record: bytes, changed: list[str]) -> Iterator[Outcome]:
+        """What mapping, filters and transform make of a record, one after the other."""
+        outcomes: list[Outcome] = [read_object(record)] if self._mapping is None else self._mapping(record)
+        for outcome in outcomes:
+            if self._filters is not None and isinstance(outcome, dict):
+                rules: list[str] = []
+                outcome = self._filters.apply(outcome, rules)
+                changed += rules
+            if self._transform is not None and isinstance(outcome, dict):
+                yield from transformed(outcome, self._transform)
+            else:
+                yield outcome
+
+    def _reason(self, record: bytes, invalid: InvalidRecord) -> InvalidRecord:
+        """The same reason, or, where there is no mapping, which mapping the record is of. It is a new one without a
+        traceback, whose frames hold the record several times over."""
+        may_be_vendors = (
+            invalid.field is not None or b"\t" in record
+        )  # an object that lacks something, or a table's row
+        if self._mapping is None and self._transform is None and may_be_vendors and (looks_like := _hint(record)):
+            return InvalidRecord(looks_like)
+        return InvalidRecord(invalid.reason, invalid.field)
 
 
-def _reason(invalid: InvalidRecord) -> InvalidRecord:
-    """The same without its traceback, whose frames hold the record several times over."""
-    return InvalidRecord(invalid.reason, invalid.field)
+def _hint(record: bytes) -> str | None:
+    from importer.mappings.recognition import hint  # noqa: PLC0415 (it takes a tenth of the start)
+
+    return hint(record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Literal, Protocol
@@ -17,6 +18,9 @@ from importer.mixpanel.outcome import RejectedEvent
 
 _LOGGED_PER_SOURCE = 100
 _LOGGED_CHARACTERS = 2_000
+
+_REJECT_BYTES = 500
+"""What a reject takes of memory beyond its event, about: the object, its numbers, and its other texts."""
 
 _Encoding = Literal["base64"] | None
 _TEXT: _Encoding = None
@@ -59,6 +63,11 @@ class Reject(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return base64.b64decode(self.event) if self.encoding else self.event.encode()
 
 
+def held_bytes(reject: Reject) -> int:
+    """Bytes of memory that a reject takes, about."""
+    return sys.getsizeof(reject.event) + len(reject.reason) + _REJECT_BYTES
+
+
 def rejected_record(source: str, line: int, offset: int, record: bytes, invalid: InvalidRecord) -> Reject:
     """The reject, as of now, of a record that was refused here."""
     return _reject(source, line, offset, record, invalid.reason, invalid.field, insert_id(record))
@@ -67,7 +76,7 @@ def rejected_record(source: str, line: int, offset: int, record: bytes, invalid:
 def rejected_event(
     source: str, line: int, offset: int, record: bytes | None, event: bytes, rejection: RejectedEvent
 ) -> Reject:
-    """The reject, as of now, of a record whose `event` Mixpanel refused; `record` is None where they are the same."""
+    """The reject, as of now, of a record whose `event` Mixpanel rejected; `record` is None where they are the same."""
     came = event if record is None else record
     return _reject(source, line, offset, came, rejection.message, rejection.field, insert_id(event))
 

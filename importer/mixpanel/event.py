@@ -7,7 +7,8 @@ What would spoil a whole batch, or break deduplication, is found here; what only
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain, takewhile
 from typing import Annotated, Any
 
 import msgspec
@@ -15,10 +16,10 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from importer.errors import InvalidRecord, text_of
 from importer.limits import IDENTITY_CALLS, MAX_EVENT_BYTES
-from importer.mixpanel.bulk import Bulk
 from importer.mixpanel.fields import distinct_id_of, fingerprint
 from importer.mixpanel.nesting import nests_too_deep
 from importer.mixpanel.repair import no_distinct_id, repaired, with_properties
+from importer.mixpanel.stretches import Stretches
 from importer.mixpanel.whole import NOT_DECODED, WholeEvents
 
 _NULL = Raw(b"null")
@@ -52,8 +53,6 @@ _decode = msgspec.json.Decoder(_Event).decode
 _decode_identified = msgspec.json.Decoder(_IdentifiedEvent).decode
 _encode = msgspec.json.Encoder().encode
 _find_opening = re.compile(rb'"properties"\s*:\s*\{').search
-_AT_ONCE = 300
-"""Records of a block that are tried together after one of it was found to be bad."""
 
 
 class Completer:
@@ -71,7 +70,7 @@ class Completer:
         self._default_ip = 0 if default_ip == "0" else default_ip
         self._ip = None if default_ip is None else _encode(self._default_ip)
         self._whole = WholeEvents(with_ip=default_ip is not None)
-        self._bulk = Bulk(self._ip)
+        self._stretches = Stretches(self._ip)
 
     def are_complete(self, records: Sequence[bytes], *, are_lines: bool = False) -> bool:
         """Whether all of these can be sent as they are: `complete` would return each of them unchanged.
@@ -99,19 +98,26 @@ class Completer:
     def complete_from(self, records: Sequence[bytes], start: int, *, are_lines: bool = False) -> list[bytes]:
         """The events of the records from `start` on, at once, up to the first that has to go through `complete`.
 
-        So of a file with some bad lines, all others still take the fast road. From a `start` of 0 it tries all of them,
-        else some hundreds, so that going on after each of many bad ones costs no more than they are.
-
         Args:
             records: as `complete` gets them.
             start: the index of the first.
             are_lines: see `are_complete`.
         """
-        some = list(records[start : start + _AT_ONCE] if start else records)
-        count = self._whole.count(some, are_lines=are_lines)
-        if count == len(some) or not self._bulk.complete(some[count : count + 1], are_lines=are_lines):
-            return some[:count]
-        return self._bulk.complete(some, are_lines=are_lines)
+        stretches = self.stretches(list(records[start:]), are_lines=are_lines)
+        return list(chain.from_iterable(takewhile(bool, (events for _, events in stretches))))
+
+    def stretches(self, records: list[bytes], *, are_lines: bool = False) -> Iterator[tuple[int, list[bytes]]]:
+        """Completes records at once, as far as that goes, so that a bad one costs its neighbours nothing.
+
+        Args:
+            records: as `complete` gets them.
+            are_lines: see `are_complete`.
+
+        Yields:
+            The index of a record, and the events of it and of those that follow, one of each; none where that record
+            has to go through `complete`. Records that need no change are the events themselves.
+        """
+        return self._stretches.of(records, are_lines=are_lines)
 
     def complete(self, record: bytes) -> bytes:
         """The record as an event, checked and completed; white space around it does not count.

@@ -14,15 +14,18 @@ MIN_LENGTH = 2 * (MAX_NESTING + 1)
 _STRING = re.compile(rb'"(?:[^"\\]+|\\.)*+"?', re.DOTALL)
 _BRACKETS = b"[]{}"
 _NO_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
-_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
+_ALIKE = bytes.maketrans(b"{}", b"[]")
+_STEPS = {b"["[0]: 1, b"]"[0]: -1}
+_TOO_DEEP = b"[" * (MAX_NESTING + 1)
+"""What most of what nests too deep has, and what is found a hundred times as fast as the steps are taken."""
 
 
 def nests_too_deep(record: bytes) -> bool:
     """Whether brackets lie within brackets more than `MAX_NESTING` deep; those within texts do not count."""
     if len(record) < MIN_LENGTH or _openings(record) <= MAX_NESTING:
         return False
-    brackets = _STRING.sub(b"", record).translate(None, _NO_BRACKETS).decode()
-    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_NESTING
+    brackets = _STRING.sub(b"", record).translate(_ALIKE, _NO_BRACKETS)
+    return _TOO_DEEP in brackets or max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_NESTING
 
 
 def _openings(record: bytes) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import filterfalse, repeat
+from itertools import filterfalse, repeat, takewhile
 from operator import attrgetter, contains, length_hint
 from typing import Annotated, Any, Literal
 
@@ -124,5 +124,4 @@ def are_sound(records: Sequence[bytes], *, are_lines: bool) -> bool:
 
 def leading(flags: Iterable[bool]) -> int:
     """How many are true before the first that is not."""
-    flags = list(flags)
-    return flags.index(False) if False in flags else len(flags)
+    return sum(1 for _ in takewhile(bool, flags))

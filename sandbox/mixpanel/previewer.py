@@ -20,7 +20,6 @@ from importer.formats.content import Content
 from importer.formats.held import Held
 from importer.mappings.loading import load
 from importer.mixpanel import judge
-from importer.mixpanel.event import Completer
 from importer.records import Transform, is_blank
 from sandbox.mixpanel.preview import Preview, Previewed
 
@@ -32,7 +31,7 @@ _MAX_TEXT = 20_000
 def make(text: bytes, transform: Transform | None) -> Preview:
     """Previews the first records in `text`."""
     previewed: list[Previewed] = []
-    preparer = Preparer(Completer(None), None, transform)
+    preparer = Preparer(None, transform=transform)
     try:
         found = ((line, record) for line, _, record in Content(Held(text)).records() if not is_blank(record))
         for line, record in islice(found, MAX_RECORDS):

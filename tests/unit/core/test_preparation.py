@@ -12,16 +12,20 @@ import pytest
 from importer.core.preparation import Prepared, Preparer
 from importer.errors import InvalidRecord
 from importer.limits import MAX_EVENT_BYTES
+from importer.mappings.loading import Mapped
 from importer.mappings.outcome import Dropped, Mapping, Outcome
-from importer.mixpanel.event import Completer, insert_id
+from importer.mixpanel.event import insert_id
+from importer.records import Block, Malformed
 
 GOOD = b'{"event":"Signup","properties":{"time":1700000000,"distinct_id":"user-1","$insert_id":"id-1"}}'
 NO_ID = GOOD.replace(b',"$insert_id":"id-1"', b"")
 Change = Callable[[dict[str, Any]], Any]
 
 
-def prepare(record: bytes, transform: Change | None = None, mapping: Mapping | None = None) -> Prepared:
-    return Preparer(Completer(None), mapping, transform).prepare(record)
+def prepare(
+    record: bytes, transform: Change | None = None, mapping: Mapping | None = None, filters: Any = None
+) -> Prepared:
+    return Preparer(None, Mapped(mapping, filters), transform).prepare(record)
 
 
 def with_property(text: bytes) -> bytes:
@@ -67,7 +71,7 @@ def test_a_transform_maps_drops_and_fans_out() -> None:
 
     (event,) = prepare(raw, mapped).events
     assert json.loads(event)["event"] == "Signup"
-    assert prepare(raw, lambda _: None) == prepare(raw, lambda _: []) == Prepared([], [Dropped("transform")], [])
+    assert prepare(raw, lambda _: None) == prepare(raw, lambda _: []) == Prepared([], [Dropped("transform")], [], [])
     assert prepare(raw, lambda _: None).read == 1
     tripled = prepare(raw, lambda record: [mapped(record)] * 3)
     assert tripled.read == len({insert_id(each) for each in tripled.events}) == 3
@@ -195,3 +199,83 @@ def test_the_transform_gets_what_the_mapping_made_and_nothing_else() -> None:
     assert seen == ["a", "b"]
     assert (len(prepared.events), len(prepared.dropped), len(prepared.rejected), prepared.read) == (4, 1, 1, 6)
     assert len({insert_id(event) for event in prepared.events}) == 4
+
+
+# Filters
+
+
+class Deny:
+    """Filters that drop what is called "b", and cut the others' name."""
+
+    def apply(self, event: dict[str, Any], changed: list[str]) -> dict[str, Any] | Dropped:
+        if event["event"] == "b":
+            return Dropped("filter: deny b")
+        changed.append("shorten")
+        return {**event, "event": event["event"][:1]}
+
+
+def test_filters_come_after_the_mapping_and_before_the_transform() -> None:
+    seen: list[str] = []
+
+    def see(event: dict[str, Any]) -> Any:
+        seen.append(event["event"])
+        return event
+
+    prepared = prepare(b'["apple","b","identify","broken","cherry"]', see, batch, Deny())
+    assert seen == ["a", "c"]
+    assert [json.loads(event)["event"] for event in prepared.events] == ["a", "c"]
+    assert prepared.dropped == [Dropped("filter: deny b"), Dropped("identify call")]
+    assert prepared.changed == ["shorten", "shorten"]
+    assert prepared.read == 5
+
+
+def test_filters_alone_apply_to_mixpanels_own_events() -> None:
+    prepared = prepare(GOOD, filters=Deny())
+    assert [json.loads(event)["event"] for event in prepared.events] == ["S"]
+    assert prepare(GOOD.replace(b"Signup", b"b"), filters=Deny()).dropped == [Dropped("filter: deny b")]
+
+
+# What belongs to a mapping that is not set
+
+SEGMENT = b'{"type":"track","messageId":"m","anonymousId":"a","event":"Signup","timestamp":"2025-06-01T00:00:00Z"}'
+
+
+def test_a_rejected_record_of_a_known_vendor_says_which_mapping_it_is_of() -> None:
+    (invalid,) = prepare(SEGMENT).rejected
+    assert (invalid.reason, invalid.field) == ("looks like Segment: set IMPORT_MAPPING=segment (or auto)", None)
+
+
+@pytest.mark.parametrize("own", [{"transform": lambda _: {}}, {"mapping": lambda _: [InvalidRecord("is not ours")]}])
+def test_where_a_mapping_or_transform_is_set_its_own_reasons_stay(own: dict[str, Any]) -> None:
+    assert "looks like" not in reason(prepare(SEGMENT, **own))
+
+
+# Blocks
+
+
+def block(*records: bytes, are_lines: bool = False) -> Block:
+    return Block(list(records), 1, 0, sum(map(len, records)) + len(records), are_lines)
+
+
+def test_the_records_of_a_block_that_become_an_event_each_come_together() -> None:
+    preparer = Preparer(None)
+    found = list(preparer.prepare_block(block(GOOD, NO_ID, b" ", b"{}", b"", GOOD, GOOD, are_lines=True)))
+    (alone,) = [(nth, made) for nth, made in found if isinstance(made, Prepared)]
+    assert (alone[0], alone[1].read, len(alone[1].rejected)) == (3, 1, 1)
+    events = {nth + n: event for nth, made in found if isinstance(made, list) for n, event in enumerate(made)}
+    assert events == {0: GOOD, 1: prepare(NO_ID).events[0], 5: GOOD, 6: GOOD}
+
+
+def test_with_a_transform_each_record_of_a_block_comes_alone() -> None:
+    preparer = Preparer(None, transform=dict)
+    found = list(preparer.prepare_block(block(GOOD, b"", NO_ID)))
+    assert [(nth, isinstance(made, Prepared)) for nth, made in found] == [(0, True), (2, True)]
+
+
+@pytest.mark.parametrize("content", [b"", b" ", GOOD])
+def test_what_no_record_can_be_made_of_is_rejected_whatever_its_bytes(content: bytes) -> None:
+    malformed = Malformed(content, "has too few cells")
+    (good, bad) = Preparer(None).prepare_block(block(GOOD, malformed))
+    assert isinstance(good[1], Prepared)
+    assert isinstance(bad[1], Prepared)
+    assert (good[1].events, reason(bad[1])) == ((GOOD,), "has too few cells")
