@@ -35,7 +35,8 @@ def load_mapping(name: str, environment: Environment[str, str]) -> Mapped:
     """Makes the mapping that IMPORT_MAPPING names: once for a process, since a mapping file is compiled.
 
     Args:
-        name: a ready mapping's, `auto`, or the path of a mapping file (`*.toml`).
+        name: a ready mapping's, `auto`, or the path of a mapping file (`*.toml`); `heap:<table>` is for files of one
+            table, whose name is the events'.
         environment: where a file's secrets are (`salt_from`).
 
     Raises:
@@ -48,10 +49,14 @@ def load_mapping(name: str, environment: Environment[str, str]) -> Mapped:
         return _load_file(name, environment)
     if name == "auto":
         return Mapped(Auto().to_mixpanel, None)
+    vendor, _, table = name.partition(":")
+    of_table = getattr(ready.module(vendor), "of_table", None) if table and vendor in ready.VENDORS else None
+    if of_table is not None:
+        return Mapped(of_table(table), None)
     if name not in ready.VENDORS:
         raise SettingsError(
             f"IMPORT_MAPPING is {name!r}, and there is no such mapping: there are {', '.join(ready.VENDORS)}, auto, "
-            "or the path of a mapping file (*.toml)."
+            "heap:<table>, or the path of a mapping file (*.toml)."
         )
     return Mapped(ready.module(name).to_mixpanel, None)
 

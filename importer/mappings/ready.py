@@ -10,6 +10,10 @@ and where its records come as something else than JSON objects, a `decode(record
 dict that `outcomes` takes, or the `InvalidRecord` that the record is. One with calls that only link two ids may have
 
     identified(record: dict[str, Any], name: str) -> Event | None   the event of that name which links them
+
+and one whose tables each hold the events of one name
+
+    of_table(name: str) -> Mapping   the mapping of that table's rows
 """
 
 from __future__ import annotations
@@ -46,6 +50,9 @@ VENDORS = {
     "mparticle": Vendor("mParticle", ("events", "mpid")),
     "rudderstack": Vendor("RudderStack", ("messageId",)),
     "segment": Vendor("Segment", ("messageId",)),
+    "cloudevents": Vendor("CloudEvents", ("specversion",)),
+    "mixpanel": Vendor("Mixpanel's own export", ("properties",)),
+    "heap": Vendor("Heap", ()),
 }
 """By name, the module `importer.mappings.<name>` behind it; in the order in which a record's shape is looked for: those
 with the surest signs first. A new vendor is a file and a row here."""
