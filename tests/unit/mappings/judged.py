@@ -139,5 +139,5 @@ def _with_more_or_less(draw: st.DrawFn, value: Any) -> Any:
         lost = draw(st.sampled_from([*sorted(value), None]))
         return {key: value[key] for key in value if key != lost} | draw(st.dictionaries(_names, anything, max_size=3))
     if isinstance(value, list):
-        return value * draw(st.sampled_from([0, 2, 300]))
+        return (value * draw(st.sampled_from([0, 2, 260])))[:260]
     return draw(anything)
