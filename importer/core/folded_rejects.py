@@ -70,7 +70,6 @@ class FoldedRejects:
         self._rest = rejected_rest(self._source, line, offset, whole, reason)
         del self._rejects[self._unfolded :]
         self._lines.clear()
-        self._folded = 0
 
     def all(self) -> list[Reject]:
         """The rejects; their `records` add up to `count`."""

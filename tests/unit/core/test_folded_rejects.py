@@ -148,3 +148,5 @@ def test_a_thousand_are_not_folded_and_a_reject_of_many_has_no_more_than_fits_a_
     rejects = FoldedRejects(SOURCE)
     add(rejects, *[b"x" * 99] * 5_000)
     assert [one.records for one in rejects.all()] == [1] * 1_000 + [2_000, 2_000]
+    add(rejects, b"x" * 100_000, b"x" * 99_998, b"x" * 100_000, b"x" * 99_999)
+    assert [one.records for one in rejects.all()[1_002:]] == [2, 1, 1]

@@ -174,6 +174,46 @@ async def test_where_the_processor_goes_on_what_remains_is_told_soon(
     assert flow.read() == []
 
 
+async def test_there_is_one_timer_for_what_remains_until_a_summary_may_be_written(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    def call_later(wait: float, _: Any) -> object:
+        waits.append(wait)
+        return object()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_later", call_later)
+    for _ in range(10):
+        await flow.pass_through()
+    open_ = flow.open()
+    await flow.pass_through()
+    await flow.answer(open_)
+    assert waits == [3]
+    await flow.pass_through(after=1)
+    assert waits == [3]
+
+
+async def test_the_timer_waits_no_longer_than_it_has_to(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda wait, _: waits.append(wait))
+    for _ in range(10):
+        await flow.pass_through()
+    await flow.pass_through(after=1)
+    assert waits == [pytest.approx(2)]
+
+
+async def test_a_summary_of_thirty_seconds_counts_as_one_of_the_ten(flow: Flow) -> None:
+    """As each does; the thirty seconds have made up for ten by then."""
+    always = flow.open()
+    for _ in range(31):
+        await flow.pass_through(after=1)
+    await flow.answer(always)
+    for _ in range(10):
+        await flow.pass_through()
+    assert flow.read() == [93, 3, *[3] * 8]
+
+
 async def test_what_remains_waits_for_the_next_message_if_that_is_open_by_then(
     flow: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +280,18 @@ async def test_the_age_is_that_of_the_oldest_when_it_was_answered(flow: Flow) ->
     await flow.pass_through(published="2999-01-01T00:00:00Z")
     await flow.pass_through(published="9999-12-31T23:59:59-23:59")
     assert [line["oldest_event_age_seconds"] for line in flow.logged()] == [0, 0]
+
+
+@pytest.mark.parametrize("published", ["", "yesterday", "9999-12-31T23:59:59-23:59"])
+async def test_what_has_no_time_has_no_age(published: str, flow: Flow) -> None:
+    await flow.pass_through(published=published)
+    assert [line["oldest_event_age_seconds"] for line in flow.logged()] == [0]
+
+
+async def test_a_time_without_a_zone_is_in_utc(flow: Flow) -> None:
+    await flow.pass_through(published=ago(hours=1).removesuffix("+00:00"))
+    (line,) = flow.logged()
+    assert 3_600 <= line["oldest_event_age_seconds"] < 3_610
 
 
 async def test_a_summary_names_what_its_messages_belong_to_ten_at_most(flow: Flow) -> None:
