@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ import pytest
 
 from importer import log
 from importer.__main__ import main
-from importer.commands.replay import Replay, replay
+from importer.commands.reject_file import Replay, replay
 from importer.core.rejects import Reject, RejectSink, rejected_record
-from importer.errors import DeliveryError, InvalidRecord, RejectSinkError
+from importer.errors import DeliveryError, InvalidRecord, RejectSinkError, SourceCorrupted
+from importer.formats.held import Stream
 from sandbox.clients import Bucket, Standin
+from sandbox.processes import ROOT, Service
 from tests.faults.trouble import kept_rejects, objects
 from tests.unit.conftest import Kept, MakePipeline
 
@@ -66,16 +70,16 @@ def kept() -> Kept:
 
 @pytest.fixture
 def replayed(pipeline: MakePipeline, kept: Kept) -> Replayed:
-    """Replays files; what is refused again goes to `kept`, and what was sent once is not sent again."""
+    """Replays files; what is rejected again goes to `kept`, and what was sent once is not sent again."""
     seen: set[bytes] = set()
 
     def run(content: bytes, sink: RejectSink = kept, **changes: Any) -> Replay:
-        return asyncio.run(replay(pipeline(max_wait=0.01, **changes), "file.jsonl", [content], sink, seen))
+        return asyncio.run(replay(pipeline(max_wait=0.01, **changes), Stream([content], "file.jsonl"), sink, seen))
 
     return run
 
 
-def test_what_is_refused_again_is_written_again_as_it_was(standin: Standin, kept: Kept, replayed: Replayed) -> None:
+def test_what_is_rejected_again_is_written_again_as_it_was(standin: Standin, kept: Kept, replayed: Replayed) -> None:
     bad = [
         reject(3, event("b", time=1)),
         reject(4, b"not JSON"),
@@ -93,7 +97,7 @@ def test_what_is_refused_again_is_written_again_as_it_was(standin: Standin, kept
     assert (again.repeated, again.report.rejected) == (4, 0)
 
 
-def test_a_message_that_was_refused_whole_is_sent_record_by_record(
+def test_a_message_that_was_rejected_whole_is_sent_record_by_record(
     standin: Standin, kept: Kept, replayed: Replayed
 ) -> None:
     whole = b"\n".join([event("a"), event("b", time=1), event("c")])
@@ -131,6 +135,62 @@ def test_however_many_bad_or_blank_records_a_message_has_its_good_ones_are_sent(
     assert outcome.report.rejected == (3_000 if filler == b"7\n" else 0)
 
 
+PRETTY = json.dumps(json.loads(event("p", time=1)), indent=1).encode()
+RECORDS = [
+    b'[{"event": "e"}]',
+    b"not\nJSON",
+    b'{"event": "e",\n"broken',
+    gzip.compress(event("a")),
+    event("a") + b"\n" + event("b"),
+    PRETTY,
+]
+
+
+def on_one_line(record: bytes) -> bytes:
+    """An event that was sent stands on one line, which makes no difference to it."""
+    return record.replace(b"\n", b" ")
+
+
+@pytest.mark.parametrize("source", [FILE, "s3://events/file#1", "https://a.blob/x#1"])
+@pytest.mark.parametrize("record", RECORDS, ids=repr)
+def test_a_record_of_an_object_is_sent_as_it_is_whatever_it_holds_and_wherever_it_lies(
+    record: bytes, source: str, kept: Kept, standin: Standin, replayed: Replayed
+) -> None:
+    assert replayed(lines(reject(3, record, source))).report.rejected == 1
+    assert [(one.line, one.offset, on_one_line(one.record())) for one in kept.rejects] == [
+        (3, 300, on_one_line(record))
+    ]
+    assert standin.ids() == {}
+
+
+@pytest.mark.parametrize("record", [b"not\nJSON", b'{"event": "e",\n"broken', PRETTY, b"tab\tseparated", b"\xff\n\xfe"])
+def test_a_record_of_a_message_is_sent_as_it_is(record: bytes, kept: Kept, replayed: Replayed) -> None:
+    assert replayed(lines(reject(3, record, MESSAGE))).report.rejected == 1
+    assert [(one.line, one.offset, on_one_line(one.record())) for one in kept.rejects] == [
+        (3, 300, on_one_line(record))
+    ]
+
+
+WHOLE = {
+    "gzipped": gzip.compress(event("a") + b"\n" + event("b")),
+    "lines": b"\n".join([b"null", event("a"), event("b")]),
+    "lines, the first not JSON": b"\n".join([b"{", event("a"), event("b")]),
+    "an array": b"[" + event("a") + b",\n" + event("b") + b"]",
+    "an array that breaks off": b"[" + event("a") + b",\n" + event("b") + b',{"',
+}
+
+
+@pytest.mark.parametrize("marked", [True, False], ids=["as written now", "as written before"])
+@pytest.mark.parametrize("kind", WHOLE)
+def test_a_whole_message_is_cut_into_its_records_also_where_its_reject_does_not_say_that_it_is_whole(
+    kind: str, marked: bool, standin: Standin, replayed: Replayed
+) -> None:
+    old = reject(1, WHOLE[kind], MESSAGE)
+    assert b"whole" not in msgspec.json.encode(old)
+    replayed(lines(msgspec.structs.replace(old, whole=True) if marked else old))
+    assert standin.ids() == {"a": 1, "b": 1}
+
+
 def test_nothing_is_sent_twice_however_often_it_stands_in_the_files(standin: Standin, replayed: Replayed) -> None:
     same = event("a")
     first = replayed(lines(reject(1, same), reject(1, same), reject(2, same)))
@@ -148,7 +208,7 @@ def test_the_reject_of_the_longest_event_is_sent_whole(
     long = event("long", text='"' * 499_900)
     assert 999_000 < len(long) < 1_000_000 < len(lines(reject(1, long)))
     outcome = replayed(pack(lines(reject(1, long), reject(2, event("a")))))
-    assert (outcome.report.imported, outcome.unreadable) == (2, [])
+    assert (outcome.report.imported, outcome.unreadable) == (2, 0)
     assert standin.ids() == {"long": 1, "a": 1}
 
 
@@ -174,11 +234,83 @@ def test_lines_that_are_no_rejects_are_named_and_cost_no_other(standin: Standin,
         b"\n".join([b"not JSON", lines(reject(1, event("a"))), b'{"line":1}', b'{"line":"\xff"}', lines(rest), b"{"])
     )
     assert standin.ids() == {"a": 1}
-    assert [why.partition(": ")[0] for why in outcome.unreadable] == [
+    assert [why.partition(": ")[0] for why in outcome.complaints] == [
         f"file.jsonl, line {number}" for number in (1, 4, 5, 6, 8)
     ]
-    assert outcome.unreadable[0].startswith("file.jsonl, line 1: this is no reject: ")
-    assert f"it stands for the rest of {FILE}, which could not be read" in outcome.unreadable[3]
+    assert outcome.complaints[0].startswith("file.jsonl, line 1: this is no reject: ")
+    assert f"it stands for the rest of {FILE}, which could not be read" in outcome.complaints[3]
+
+
+OF_THE_LOG = (
+    "this is a line of the log, which may have a part of the event only: replay the files in the place that IMPORT"
+)
+HINTS = {
+    "an event": (event("a"), "this is an event and no reject: import its file, there is nothing to replay"),
+    "a line of the log": (b'{"severity":"WARNING","kind":"reject","source":"s","line":1}', OF_THE_LOG),
+    "an entry of the log": (b'{"insertId":"x","jsonPayload":{"kind":"reject"}}', OF_THE_LOG),
+    "another object": (b'{"a":1}', "this is no reject: Object missing required field `source`"),
+    "an array": (b"[]\n[1]", "this is no reject: "),
+    "a text": (b"one\ntwo", "this is no reject: "),
+}
+
+
+@pytest.mark.parametrize("kind", HINTS)
+def test_what_is_no_reject_is_said_to_be_what_it_seems(kind: str, standin: Standin, replayed: Replayed) -> None:
+    line, hint = HINTS[kind]
+    outcome = replayed(lines(reject(1, event("b"))) + line)
+    assert outcome.complaints[0].startswith(f"file.jsonl, line 2: {hint}")
+    assert standin.ids() == {"b": 1}
+
+
+def test_of_many_lines_that_are_no_rejects_the_first_are_told_and_all_are_counted(replayed: Replayed) -> None:
+    outcome = replayed(b'{"a":1}\n' * 5_000)
+    assert (outcome.unreadable, len(outcome.complaints)) == (5_000, 20)
+
+
+class Failing:
+    """A file in a cloud that fails in the middle."""
+
+    name, size = "gs://b/r.jsonl", None
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def range(self, start: int, count: int) -> bytes:
+        raise self._error
+
+    def chunks(self, start: int = 0) -> Iterator[bytes]:
+        yield b"".join(lines(reject(n, event(f"id-{n}", text="x" * 1_000))) for n in range(500))
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(ConnectionError("reset"), "ConnectionError: reset"), (SourceCorrupted("bad checksum"), "bad checksum")],
+)
+def test_what_was_read_before_a_file_failed_is_sent_and_the_failure_is_told(
+    error: Exception, said: str, standin: Standin, kept: Kept, pipeline: MakePipeline
+) -> None:
+    outcome = asyncio.run(replay(pipeline(max_wait=0.01), Failing(error), kept, set()))
+    assert outcome.report.imported == len(standin.ids()) > 0
+    (complaint,) = outcome.complaints
+    assert complaint.startswith("gs://b/r.jsonl, after line ")
+    assert complaint.endswith(f": {said}")
+
+
+def test_what_is_held_does_not_grow_with_the_file(standin_process: Service, tmp_path: Path) -> None:
+    """The peak of a process: 300 MB of rejects of 200 kB each. It was 745 MB, and grew with the file."""
+    with gzip.open(tmp_path / "r.jsonl.gz", "wb", 1) as file:
+        for n in range(1_500):
+            file.write(lines(reject(n, event(f"id-{n}", text="x" * 200_000))))
+    words = [sys.executable, "-m", "importer", "replay", str(tmp_path / "r.jsonl.gz")]
+    settings = {"MIXPANEL_PROJECT_TOKEN": "t", "MIXPANEL_API_URL": standin_process.url}
+    with subprocess.Popen(words, cwd=ROOT, env=settings, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        said = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert (process.returncode, said.partition(",")[0]) == (0, "imported 1")
+    assert used.ru_maxrss < 250_000  # kB
 
 
 def test_a_file_that_breaks_off_is_sent_as_far_as_it_goes(standin: Standin, replayed: Replayed) -> None:
@@ -186,10 +318,10 @@ def test_a_file_that_breaks_off_is_sent_as_far_as_it_goes(standin: Standin, repl
     outcome = replayed(gzip.compress(b"".join(rows))[:-20])
     assert standin.ids() == dict.fromkeys((f"id-{n}" for n in range(1, outcome.report.imported + 1)), 1)
     assert 0 < outcome.report.imported < 499
-    assert outcome.unreadable[-1].endswith("the gzip data breaks off before its end")
+    assert outcome.complaints[-1].endswith("the gzip data breaks off before its end")
 
 
-def test_while_what_is_refused_again_cannot_be_kept_the_file_is_not_settled(replayed: Replayed) -> None:
+def test_while_what_is_rejected_again_cannot_be_kept_the_file_is_not_settled(replayed: Replayed) -> None:
     with pytest.raises(DeliveryError, match="the rejects could not be kept: no room"):
         replayed(lines(reject(1, b"not JSON")), Broken())
 
@@ -214,7 +346,7 @@ def command(standin: Standin, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, t
     return run
 
 
-def test_objects_are_replayed_and_removed_once_what_is_refused_again_is_kept(
+def test_objects_are_replayed_and_removed_once_what_is_rejected_again_is_kept(
     standin: Standin, bucket: Bucket, command: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     bucket.put("rejects/a/1.jsonl.gz", gzip.compress(lines(reject(1, event("a")), reject(2, b"not JSON"))))
