@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from importer.errors import StalePosition, Unreadable
-from importer.formats import avro, json_array, ndjson, parquet
+from importer.formats import avro, csv_rows, json_array, ndjson, parquet
 from importer.formats.compression import GZIP, decompressed
 from importer.formats.detect import is_json, not_event_data
 from importer.formats.held import Held, skipped
@@ -22,6 +22,7 @@ FORMATS = (
     Format("avro", avro.matches, avro.Reader),
     Format("parquet", parquet.matches, parquet.Reader, by_range=True),
     Format("json", json_array.matches, json_array.Reader),
+    Format("csv", csv_rows.matches, csv_rows.Reader),
     Format("ndjson", ndjson.matches, ndjson.Reader),
 )
 """All that can be read. The first that matches has it."""

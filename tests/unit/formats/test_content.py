@@ -103,8 +103,6 @@ NO_EVENTS = {
     "zstd": (b"\x28\xb5\x2f\xfd" + bytes(100), "zstd"),
     "bzip2": (b"BZh91AY&SY" + bytes(100), "bzip2"),
     "UTF-16": ('{"a":1}\n'.encode("utf-16"), "UTF-16 text"),
-    "CSV": (b"event,time,distinct_id\nSignup,1700000000,user-1\n" * 500, "something that starts with b'event,time,"),
-    "quoted CSV": (b'"event","time"\n"Signup","1700000000"\n', 'something that starts with b\'"event","time"'),
     "a web page": (b"<!DOCTYPE html>\n<p>{}</p>\n", "XML or HTML"),
     "words": (b"Dear customer,\n\nwe are sorry.\n", "something that starts with b'Dear customer"),
     "random bytes": (random.Random(3).randbytes(CHUNK_BYTES), "something that starts with"),
