@@ -178,7 +178,8 @@ class Source:
             self._tally = self._tally or Tally()
             self._tally.add(prepared.dropped, prepared.changed)
         self._read += len(prepared.events)
-        place = (self, line, offset, record if pipeline.makes_events else None)
+        is_unchanged = len(prepared.events) == 1 and prepared.events[0] is record
+        place = (self, line, offset, None if is_unchanged else record)
         for event in prepared.events:
             if self._memory is not None:
                 self._memory.take(len(event) + _EVENT_BYTES)
