@@ -20,7 +20,15 @@ from importer.core.rejects import RejectSink, rejected_record, rejected_rest
 from importer.core.report import Report
 from importer.core.span import Settled, Span
 from importer.core.window import Window
-from importer.errors import DeliveryError, HandedBack, RejectSinkError, SourceCorrupted, SourceGone, Unreadable
+from importer.errors import (
+    DeliveryError,
+    HandedBack,
+    ImporterError,
+    RejectSinkError,
+    SourceCorrupted,
+    SourceGone,
+    Unreadable,
+)
 from importer.records import Block
 
 __all__ = ["Limits", "Progress", "run"]
@@ -234,5 +242,5 @@ class _Run:
 def _described(error: Exception) -> str:
     if isinstance(error, RejectSinkError):
         return f"the rejects could not be kept: {error}"
-    is_plain = isinstance(error, DeliveryError | _TimeUp | SourceCorrupted | SourceGone)
+    is_plain = isinstance(error, ImporterError | _TimeUp)
     return str(error) if is_plain else f"{type(error).__name__}: {error}"

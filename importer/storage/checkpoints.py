@@ -12,7 +12,7 @@ from importer.core.checkpoint import Checkpoint, Counts
 from importer.errors import StorageError
 from importer.records import Position
 from importer.settings import Settings
-from importer.storage.paths import folder_of
+from importer.storage.paths import state_folder
 from importer.storage.store import Patience, Store, store
 
 _PATIENCE = 30.0
@@ -67,7 +67,7 @@ class StoredCheckpoints:
     """
 
     def __init__(self, store: Store, place: str, reading: Resumable) -> None:
-        folder = f"{place.rstrip('/')}/{folder_of(reading.source)}"
+        folder = state_folder(place, reading.source)
         self._store = store
         self._reading = reading
         self._checkpoint = f"{folder}/checkpoint.json"

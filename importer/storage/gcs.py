@@ -15,8 +15,9 @@ from functools import cache
 from typing import Annotated
 
 import google_crc32c
-from google.api_core.exceptions import NotFound
+from google.api_core.exceptions import NotFound, PreconditionFailed
 from google.api_core.retry import Retry
+from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 from msgspec import Meta, Struct
@@ -24,7 +25,7 @@ from msgspec import Meta, Struct
 from importer.errors import SourceCorrupted, SourceGone, StorageError
 from importer.limits import CHUNK_BYTES
 from importer.storage.checkpoints import ReadTo
-from importer.storage.store import Patience, split
+from importer.storage.store import Entry, Patience, split
 
 _MAX_RANGE_BYTES = 2 << 20
 """Of all that is held, ranges are the most: two, and copies of one while it comes. Where one takes 50 ms, this is 40 MB
@@ -33,6 +34,9 @@ a second; Mixpanel takes 25 of dense events. Twice the size made the peak 18 MB 
 _MIN_RANGE_BYTES = CHUNK_BYTES
 _RANGE_SECONDS = 0.125
 """How long a range is to keep the reader busy. What was fetched and not worked on is fetched again after a stop."""
+
+_LISTED = "items(name,generation,size,updated),nextPageToken"
+"""What a list is asked for of each object: a tenth of what there is."""
 
 _MAX_CHECKSUMS = 1_024
 """Checksums kept of the last so many chunks (256 MiB of them): more than can be on its way to Mixpanel."""
@@ -196,10 +200,15 @@ class GcsStore:
 
     def list(self, address: str) -> Iterator[str]:
         """See `store.Store`."""
+        return (entry.address for entry in self.entries(address))
+
+    def entries(self, address: str) -> Iterator[Entry]:
+        """See `store.Store`."""
         bucket, prefix = split(address)
         with _sentence(f"{address} cannot be listed"):
-            for blob in self._access.client.list_blobs(bucket, prefix=prefix, **self._how):
-                yield f"gs://{bucket}/{blob.name}"
+            for blob in self._access.client.list_blobs(bucket, prefix=prefix, fields=_LISTED, **self._how):
+                found = f"gs://{bucket}/{blob.name}"
+                yield Entry(found, f"{found}#{blob.generation}", blob.size or 0, blob.updated.timestamp())
 
     def open(self, address: str) -> Download:
         """See `store.Store`."""
@@ -221,6 +230,30 @@ class GcsStore:
         with _sentence(f"{address} cannot be written"):
             self._blob(address).upload_from_string(content, content_type=kind, **self._how)
 
+    def read_version(self, address: str) -> tuple[bytes, str] | None:
+        """See `store.Store`."""
+        with _sentence(f"{address} cannot be read"):
+            blob = self._blob(address)
+            try:  # of the generation that is there now, so that the content and the version are one object's
+                blob.reload(**self._how)
+                return blob.download_as_bytes(raw_download=True, if_generation_match=blob.generation, **self._how), str(
+                    blob.generation
+                )
+            except (NotFound, PreconditionFailed):
+                return None
+
+    def write_version(self, address: str, content: bytes, before: str | None) -> str | None:
+        """See `store.Store`."""
+        with _sentence(f"{address} cannot be written"):
+            blob = self._blob(address)
+            try:
+                blob.upload_from_string(
+                    content, content_type="application/json", if_generation_match=int(before or 0), **self._how
+                )
+            except PreconditionFailed:
+                return None
+            return str(blob.generation)
+
     def delete(self, address: str) -> None:
         """See `store.Store`."""
         with _sentence(f"{address} cannot be deleted"), suppress(NotFound):
@@ -233,7 +266,13 @@ class GcsStore:
 
 def open_store(patience: Patience) -> GcsStore:
     """See `store.store`."""
-    return GcsStore(access(patience))
+    try:
+        return GcsStore(access(patience))
+    except DefaultCredentialsError as error:
+        raise StorageError(
+            "Nobody is logged in at Google Cloud here: run 'gcloud auth application-default login', or set "
+            "GOOGLE_APPLICATION_CREDENTIALS to the file of a service account's key"
+        ) from error
 
 
 @contextmanager

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from importer.errors import SourceGone, StorageError, Unreadable
 from importer.limits import CHUNK_BYTES
 from importer.storage.checkpoints import ReadTo
-from importer.storage.store import Patience
+from importer.storage.store import Entry, Patience
 
 
 class LocalFile:
     """A file by its path, as it is when it is opened. See `records.Readable`.
 
     Attributes:
-        source: the path and the time at which the file was changed last, which its next version has not.
+        source: the path, the time at which the file was changed last and its size, which its next version has not.
 
     Raises:
         SourceGone: there is no such file.
@@ -34,7 +35,8 @@ class LocalFile:
         except FileNotFoundError:
             raise SourceGone(f"there is no file {path}") from None
         self.size = found.st_size
-        self.source = f"{path.resolve()}#{found.st_mtime_ns}"
+        self.source = f"{path.resolve()}#{found.st_mtime_ns}.{found.st_size}"
+        self.written = found.st_mtime
 
     def range(self, start: int, count: int) -> bytes:
         """See `records.Readable`."""
@@ -61,6 +63,8 @@ class LocalFile:
             return self._path.open("rb")
         except FileNotFoundError:
             raise SourceGone(f"{self._path} has been deleted since it was found") from None
+        except OSError as error:
+            raise StorageError(f"{self._path} cannot be read: {error.strerror or error}") from error
 
 
 class StandardInput:
@@ -105,6 +109,13 @@ class LocalStore:
                 files += [os.path.join(folder, one) for one in names if not one.startswith(".")]
         yield from sorted(files)
 
+    def entries(self, address: str) -> Iterator[Entry]:
+        """See `store.Store`."""
+        for path in self.list(address):
+            with suppress(SourceGone):
+                file = self.open(path)
+                yield Entry(path, file.source, file.size, file.written)
+
     def open(self, address: str) -> LocalFile:
         """See `store.Store`."""
         with _sentence(f"{address} cannot be read"):
@@ -133,6 +144,26 @@ class LocalStore:
             finally:
                 half.unlink(missing_ok=True)
 
+    def read_version(self, address: str) -> tuple[bytes, str] | None:
+        """See `store.Store`."""
+        with _sentence(f"{address} cannot be read"):
+            try:
+                with Path(address).open("rb") as file:
+                    return file.read(), _version(os.fstat(file.fileno()))
+            except FileNotFoundError:
+                return None
+
+    def write_version(self, address: str, content: bytes, before: str | None) -> str | None:
+        """See `store.Store`. The folder is locked meanwhile, among those who write this way."""
+        path = Path(address)
+        with _sentence(f"{address} cannot be written"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(path.parent):
+                if before != (_version(path.stat()) if path.exists() else None):
+                    return None
+                self.write(address, content)
+                return _version(path.stat())
+
     def delete(self, address: str) -> None:
         """See `store.Store`."""
         with _sentence(f"{address} cannot be deleted"):
@@ -142,6 +173,20 @@ class LocalStore:
 def open_store(_: Patience) -> LocalStore:
     """See `store.store`."""
     return LocalStore()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _version(found: os.stat_result) -> str:
+    return f"{found.st_ino}.{found.st_mtime_ns}"
 
 
 def _raise(error: OSError) -> None:

@@ -24,6 +24,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
@@ -234,6 +235,13 @@ class _Handler(RequestHandler):  # type: ignore[misc]
         if "contentEncoding" in self.query:
             metadata["contentEncoding"] = self.query["contentEncoding"]
         name = self.query.get("name") or metadata.get("name", "")
+        # Of those who write under the same condition at once, one is the first.
+        with self.storage.lock if "ifGenerationMatch" in self.query else nullcontext():
+            self._insert(bucket, name, content, content_type, metadata, kind)
+
+    def _insert(
+        self, bucket: str, name: str, content: bytes, content_type: str | None, metadata: Resource, kind: str | None
+    ) -> None:
         current = self.storage.current(bucket, name)
         if not name or kind not in {"media", "multipart", "resumable"}:
             self._send(HTTPStatus.BAD_REQUEST)

@@ -133,7 +133,7 @@ def test_a_file_is_imported_wherever_it_lies(
         source = f"gs://events/in/1.gz#{bucket.put('in/1.gz', content)}"
     else:
         (tmp_path / "1.gz").write_bytes(content)
-        source = f"{tmp_path}/1.gz#{(tmp_path / '1.gz').stat().st_mtime_ns}"
+        source = f"{tmp_path}/1.gz#{(tmp_path / '1.gz').stat().st_mtime_ns}.{len(content)}"
     sink = Sink()
     report = importer.import_file(source.rpartition("#")[0], settings=settings, rejects=sink)
     assert (report.read, report.imported, report.rejected) == (3, 2, 1)

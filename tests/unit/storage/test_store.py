@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,32 @@ def test_what_lies_at_an_address_is_listed_in_order(place: str, objects: Store) 
     assert [*objects.list(f"{place}/b/1.json")] == [f"{place}/b/1.json"]
 
 
+def test_a_list_says_what_each_object_is(place: str, objects: Store) -> None:
+    objects.write(f"{place}/a", b"12345")
+    objects.write(f"{place}/b", b"")
+    found = [*objects.entries(place)]
+    assert [(one.address, one.size) for one in found] == [(f"{place}/a", 5), (f"{place}/b", 0)]
+    assert all(abs(one.written - time.time()) < 60 for one in found)
+    assert [one.source for one in found] == [objects.open(one.address).source for one in found]  # type: ignore[attr-defined]
+
+
+def test_of_those_who_write_in_the_place_of_one_version_one_succeeds(place: str, objects: Store) -> None:
+    address = f"{place}/lease"
+    assert objects.read_version(address) is None
+    with ThreadPoolExecutor(8) as threads:
+        first = [*threads.map(lambda n: objects.write_version(address, b"%d" % n, None), range(8))]
+    content, version = objects.read_version(address) or (b"", "")
+    assert [found for found in first if found] == [version]
+    assert first[int(content)] == version
+    second = objects.write_version(address, b"later", version)
+    assert second not in {None, version}
+    assert objects.write_version(address, b"too late", version) is None
+    assert objects.read_version(address) == (b"later", second)
+    objects.delete(address)
+    assert objects.write_version(address, b"too late", second) is None
+    assert objects.write_version(address, b"again", None)
+
+
 def test_what_was_deleted_is_there_no_more_and_may_be_deleted_twice(place: str, objects: Store) -> None:
     objects.write(f"{place}/a", b"x")
     objects.write(f"{place}/b", b"y")
@@ -83,6 +111,9 @@ def test_gzipped_content_is_read_as_it_was_written(bucket: Bucket, monkeypatch: 
 
 VERBS: dict[str, Any] = {
     "listed": lambda objects, address: [*objects.list(address)],
+    "listed in full": lambda objects, address: [*objects.entries(address)],
+    "read under its version": lambda objects, address: objects.read_version(address),
+    "written under a version": lambda objects, address: objects.write_version(address, b"x", None),
     "read": lambda objects, address: objects.read(address),
     "written": lambda objects, address: objects.write(address, b"x"),
     "deleted": lambda objects, address: objects.delete(address),
@@ -94,18 +125,21 @@ def test_what_a_bucket_does_not_do_is_a_sentence_that_names_the_object(
     verb: str, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", bucket.url)
-    bucket.put("own/a", b"x")
-    bucket.faults(**{"upload_503" if verb == "written" else "503": 1.0})
-    address = "gs://no-such-bucket/a" if verb == "listed" else "gs://events/own/a"
-    why = "NotFound: 404 " if verb == "listed" else "RetryError: .* 503"
-    with pytest.raises(StorageError, match=rf"^{address} cannot be {verb}: {why}"):
+    done = verb.partition(" ")[0]
+    if done != "written":
+        bucket.put("own/a", b"x")
+    bucket.faults(**{"upload_503" if done == "written" else "503": 1.0})
+    address = "gs://no-such-bucket/a" if done == "listed" else "gs://events/own/a"
+    why = "NotFound: 404 " if done == "listed" else "RetryError: .* 503"
+    with pytest.raises(StorageError, match=rf"^{address} cannot be {done}: {why}"):
         VERBS[verb](store(address, QUICK), address)
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_what_a_disk_does_not_do_is_a_sentence_that_names_the_file(verb: str, tmp_path: Path) -> None:
     address = str(tmp_path if verb == "deleted" else tmp_path / ("n" * 300))
-    with pytest.raises(StorageError, match=rf"^{address} cannot be {verb}: (File name too long|Is a directory)$"):
+    done = verb.partition(" ")[0]
+    with pytest.raises(StorageError, match=rf"^{address} cannot be {done}: (File name too long|Is a directory)$"):
         VERBS[verb](LocalStore(), address)
     assert [*tmp_path.iterdir()] == []
 
