@@ -150,8 +150,9 @@ class Settings(Struct, frozen=True):
     mapping: str | None = _row(
         "IMPORT_MAPPING",
         None,
-        matching(r"[a-z][a-z0-9_]*|.*[^/]\.toml", "a ready mapping's name, auto, or the path of a *.toml file"),
-        "a ready mapping's name, `auto`, or the path of a mapping file (`*.toml`)",
+        matching(r"[a-z][a-z0-9_]*|heap:.+|.*[^/]\.toml", "a ready mapping's name, auto, or the path of a *.toml file"),
+        "a ready mapping's name (`heap:<table>` for one of Heap's tables), `auto`, or the path of a mapping file"
+        " (`*.toml`)",
     )
     transform: str | None = _row(
         "IMPORT_TRANSFORM",

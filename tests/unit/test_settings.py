@@ -99,7 +99,7 @@ def test_where_nobody_says_how_long_a_delivery_may_take_the_platform_does() -> N
     assert from_environment(platform | {"IMPORT_TIME_LIMIT": "30"}).time_limit == 30
 
 
-MAPPINGS = ["segment", "auto", "ga4", "mapping.toml", "./maps/shop.toml", "/etc/My Maps/1.toml"]
+MAPPINGS = ["segment", "auto", "ga4", "heap:Signed Up", "mapping.toml", "./maps/shop.toml", "/etc/My Maps/1.toml"]
 
 
 @pytest.mark.parametrize("mapping", MAPPINGS)
