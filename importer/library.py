@@ -17,10 +17,10 @@ from importer.core.ordered import run
 from importer.core.pipeline import Pipeline
 from importer.core.rejects import MakeSink, RejectSink
 from importer.core.report import Report
-from importer.errors import SourceGone
+from importer.errors import HandedBack, SourceGone
 from importer.limits import CHUNK_BYTES
-from importer.objects import DOWNLOAD_SECONDS, OnProgress, import_object, limits, told
-from importer.records import Block
+from importer.objects import DOWNLOAD_SECONDS, Imported, OnProgress, import_object, limits, told
+from importer.records import Block, Readable
 from importer.reject_sinks.place import sinks
 from importer.settings import Settings, from_environment, not_settings
 from importer.storage.checkpoints import Resumable, checkpoints_of
@@ -106,18 +106,22 @@ def import_file(
     """
     started = time.monotonic()
     pipeline, make_sink = _parts(settings)
-    reading = store(address, Patience(DOWNLOAD_SECONDS, settings.timeout, settings.backoff)).open(address)
+    reading = _opened(address, settings)
     source = reading.source if isinstance(reading, Resumable) else reading.name
-    imported = import_object(
-        pipeline,
-        reading,
-        source,
-        rejects or (make_sink(source) if make_sink else None),
-        limits(settings, started, time_limit),
-        checkpoints_of(reading, settings) if isinstance(reading, Resumable) else None,
-        again=again,
-        on_progress=on_progress,
-    )
+    try:
+        imported = import_object(
+            pipeline,
+            reading,
+            source,
+            rejects or (make_sink(source) if make_sink else None),
+            limits(settings, started, time_limit),
+            checkpoints_of(reading, settings) if isinstance(reading, Resumable) else None,
+            again=again,
+            on_progress=on_progress,
+        )
+    except HandedBack as handed_back:
+        Imported("handed back", handed_back.report, str(handed_back)).log(source)
+        raise
     imported.log(source)
     if imported.outcome == "gone":
         raise SourceGone(f"{source}: {imported.reason}")
@@ -147,6 +151,13 @@ def import_files(
         file: import_file(file, settings=settings, rejects=rejects, again=again, on_progress=on_progress)
         for file in files
     }
+
+
+def _opened(address: str, settings: Settings) -> Readable:
+    try:
+        return store(address, Patience(DOWNLOAD_SECONDS, settings.timeout, settings.backoff)).open(address)
+    except SourceGone:
+        raise SourceGone(f"there is nothing at {address}") from None
 
 
 def _files(address: str) -> list[str]:

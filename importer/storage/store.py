@@ -104,10 +104,13 @@ def store(address: str, patience: Patience = Patience()) -> Store:
     """The store of the place that an address names. What its cloud needs is imported here.
 
     Raises:
-        StorageError: it is not installed, or nobody is logged in there.
+        StorageError: the cloud is not known here, it is not installed, or nobody is logged in there.
     """
     scheme, separator, _ = address.partition("://")
-    module = _MODULES.get(scheme, _FILES) if separator else _FILES
+    module = _MODULES.get(scheme) if separator else _FILES
+    if module is None:
+        known = " or ".join(f"{one}://" for one in _MODULES)
+        raise StorageError(f"{address} is nothing that is known here: an address begins with {known}, or is a path")
     try:
         return cast(_Module, import_module(module)).open_store(patience)
     except ModuleNotFoundError as error:

@@ -172,8 +172,43 @@ def test_a_file_that_makes_no_sense_says_so_in_its_report(tmp_path: Path, settin
 
 @pytest.mark.parametrize("address", ["gs://events/nothing", "/no/such/file"])
 def test_a_file_that_is_not_there_is_gone(address: str, settings: importer.Settings) -> None:
-    with pytest.raises(importer.SourceGone):
+    with pytest.raises(importer.SourceGone, match=rf"^there is nothing at {address}$"):
         importer.import_file(address, settings=settings)
+
+
+def test_an_object_that_is_overwritten_while_it_is_read_is_gone(
+    standin: Standin, bucket: Bucket, settings: importer.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generation = bucket.put("in", b"\n".join(event(f"id-{n}", text="x" * 1_000) for n in range(9_000)))
+
+    def overwrite(_: importer.Report) -> None:
+        bucket.put("in", b"")
+
+    monkeypatch.setattr(objects, "_PROGRESS_SECONDS", -1)
+    with pytest.raises(importer.SourceGone) as raised:
+        importer.import_file("gs://events/in", settings=settings, on_progress=overwrite)
+    assert str(raised.value).startswith(f"gs://events/in#{generation}: it has been deleted or overwritten")
+
+
+def test_what_is_handed_back_is_logged_with_its_name(
+    standin: Standin, variables: dict[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "x").write_bytes(event("a"))
+    standin.faults(**{"503": 1.0})
+    with pytest.raises(importer.HandedBack):
+        importer.import_file(
+            str(tmp_path / "x"), settings=importer.settings_from(variables | {"IMPORT_RETRY_SECONDS": "0"})
+        )
+    (line,) = [vars(one)["fields"] for one in caplog.records if vars(one)["fields"]["kind"] == "import"]
+    assert (line["outcome"], line["source"].partition("#")[0]) == ("handed back", str(tmp_path / "x"))
+
+
+@pytest.mark.parametrize("ask", [importer.import_file, lambda address, **how: importer.import_files([address], **how)])
+def test_an_address_of_a_cloud_that_is_not_known_is_told(ask: Any, settings: importer.Settings) -> None:
+    with pytest.raises(
+        importer.StorageError, match=r"^abc://b/x is nothing that is known here: an address begins with"
+    ):
+        ask("abc://b/x", settings=settings)
 
 
 def test_files_are_imported_in_order_and_each_has_its_report(

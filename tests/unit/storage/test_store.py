@@ -40,6 +40,12 @@ def test_an_address_says_which_store_it_is_in(bucket: Bucket, monkeypatch: pytes
     assert all(isinstance(store(address), LocalStore) for address in ("a/b", "/a/b", "gs", "file:name", "./gs:/a"))
 
 
+def test_an_address_of_a_cloud_that_is_not_known_is_told() -> None:
+    with pytest.raises(StorageError) as raised:
+        store("ftp://b/x")
+    assert str(raised.value) == "ftp://b/x is nothing that is known here: an address begins with gs://, or is a path"
+
+
 def test_what_was_written_is_read_whole_and_in_part(place: str, objects: Store) -> None:
     assert objects.read(f"{place}/a/1.json") is None
     objects.write(f"{place}/a/1.json", b"old")
