@@ -128,7 +128,7 @@ class _Run:
 
     def _take(self, block: Block) -> None:
         """Puts what becomes of a block's records in spans."""
-        cursor = Cursor(block)
+        cursor = Cursor(block, makes_events=self._pipeline.makes_events)
         for nth, made in self._pipeline.prepare_block(block):
             place = cursor.place(nth)
             self._look_at_clock(place)

@@ -55,10 +55,16 @@ class Place(Struct, frozen=True):
 
 
 class Cursor:
-    """Goes through the records of a block, forwards: which line and offset each has."""
+    """Goes through the records of a block, forwards: which line and offset each has.
 
-    def __init__(self, block: Block) -> None:
+    Args:
+        block: the records.
+        makes_events: whether events are made of them, so that an event does not tell how its record came.
+    """
+
+    def __init__(self, block: Block, *, makes_events: bool = False) -> None:
         self._block = block
+        self._makes_events = makes_events
         self._index = 0
         self._offset = block.offset
 
@@ -80,6 +86,8 @@ class Cursor:
         records = block.records if is_all else block.records[nth : nth + len(events)]
         size = block.size if is_all else sum(map(len, records)) + len(records)
         places = block.places and block.places[nth : nth + len(events)]
+        if self._makes_events:
+            return Place(line, offset, records, places=places), size
         if events == records:
             return Place(line, offset, places=places), size
         if block.are_lines or not (_any_holds(records, b"\n") or _any_holds(records, b"\r")):

@@ -40,6 +40,11 @@ class Prepared(Struct):
         """How often the record counts as read: once for each outcome."""
         return len(self.events) + len(self.dropped) + len(self.rejected)
 
+    @property
+    def is_one_event(self) -> bool:
+        """Whether it became one event, and nothing else is to be said of it."""
+        return len(self.events) == 1 and not (self.dropped or self.rejected or self.changed)
+
 
 class Preparer:
     """Prepares records, each on its own: whatever one holds, nothing is raised for it.
@@ -61,6 +66,7 @@ class Preparer:
         self._filters = mapped.filters if mapped else None
         self._transform = transform
         self.makes_events = bool(self._mapping or self._filters or transform)
+        self._is_plain = not (self._filters or transform)
 
     def prepare(self, record: bytes) -> Prepared:
         """Prepares one record; white space around it does not count."""
@@ -71,7 +77,12 @@ class Preparer:
                 return Prepared((self._completer.complete(record),))
             if len(record) >= MAX_EVENT_BYTES:
                 raise InvalidRecord("is too long: Mixpanel takes events under 1 MB")
-            return self._complete(record)
+            if self._mapping is None:
+                return self._complete(record, [read_object(record)])
+            outcomes = self._mapping(record)
+            if self._is_plain and len(outcomes) == 1 and outcomes[0].__class__ is dict:
+                return Prepared((self._completer.complete_made(outcomes[0], record, 0),))
+            return self._complete(record, outcomes)
         except InvalidRecord as invalid:
             return Prepared(rejected=(self._reason(record, invalid),))
         except RecursionError:
@@ -84,22 +95,44 @@ class Preparer:
             The index of a record, and either the events of it and of those that follow, one of each, or what became of
             it alone. Blank lines are no records.
         """
+        if self.makes_events:
+            yield from self._made_of(block)
+            return
         for nth, events in self._stretches(block):
             if events:
                 yield nth, events
             elif type(block.records[nth]) is Malformed or not is_blank(block.records[nth]):
                 yield nth, self.prepare(block.records[nth])
 
+    def _made_of(self, block: Block) -> Iterator[tuple[int, list[bytes] | Prepared]]:
+        """What is made of a block's records: together those that become one event each, unless the user's transform
+        is among what makes it, which may take its time for each."""
+        events: list[bytes] = []
+        first = 0
+        for nth, record in enumerate(block.records):
+            prepared = self.prepare(record)
+            if self._transform is None and prepared.is_one_event:
+                first = first if events else nth
+                events.append(prepared.events[0])
+                continue
+            if events:
+                yield first, events
+                events = []
+            if type(record) is Malformed or not is_blank(record):
+                yield nth, prepared
+        if events:
+            yield first, events
+
     def _stretches(self, block: Block) -> Iterator[tuple[int, list[bytes]]]:
         """The index of a record, and the events of it and of those that follow; none where it goes alone."""
         records = block.records
-        if self.makes_events or (not block.are_lines and Malformed in map(type, records)):
+        if not block.are_lines and Malformed in map(type, records):
             yield from ((nth, []) for nth in range(len(records)))
             return
         yield from self._completer.stretches(records, are_lines=block.are_lines)
 
-    def _complete(self, record: bytes) -> Prepared:
-        """Checks and completes what was made of a record.
+    def _complete(self, record: bytes, outcomes: list[Outcome]) -> Prepared:
+        """Filters, transforms, checks and completes what a record or the mapping gave.
 
         An event's number counts all outcomes before it: what a filter or transform drops from now on changes no other
         event's `$insert_id`.
@@ -108,7 +141,7 @@ class Preparer:
         dropped: list[Dropped] = []
         rejected: list[InvalidRecord] = []
         changed: list[str] = []
-        for number, outcome in enumerate(self._made(record, changed)):
+        for number, outcome in enumerate(self._made(outcomes, changed)):
             if isinstance(outcome, Dropped):
                 dropped.append(outcome)
             elif isinstance(outcome, InvalidRecord):
@@ -120,9 +153,8 @@ class Preparer:
                     rejected.append(self._reason(record, invalid))
         return Prepared(events, dropped, rejected, changed)
 
-    def _made(self, record: bytes, changed: list[str]) -> Iterator[Outcome]:
-        """What mapping, filters and transform make of a record, one after the other."""
-        outcomes: list[Outcome] = [read_object(record)] if self._mapping is None else self._mapping(record)
+    def _made(self, outcomes: list[Outcome], changed: list[str]) -> Iterator[Outcome]:
+        """What filters and transform make of these, one after the other."""
         for outcome in outcomes:
             if self._filters is not None and isinstance(outcome, dict):
                 rules: list[str] = []

@@ -279,3 +279,29 @@ def test_what_no_record_can_be_made_of_is_rejected_whatever_its_bytes(content: b
     assert isinstance(good[1], Prepared)
     assert isinstance(bad[1], Prepared)
     assert (good[1].events, reason(bad[1])) == ((GOOD,), "has too few cells")
+
+
+def counting(record: bytes) -> list[Outcome]:
+    """One event for a digit, none for another character, two for two of them."""
+    if not record.isdigit():
+        return [Dropped("no digit")]
+    properties = {"time": 1_700_000_000, "distinct_id": "u", "$insert_id": "i"}
+    return [{"event": chr(each), "properties": properties} for each in record]
+
+
+def test_what_a_mapping_makes_one_event_each_of_goes_together_and_what_it_does_not_alone() -> None:
+    preparer = Preparer(None, Mapped(counting, None))
+    records = [b"1", b"2", b"x", b" ", b"3", b"45", b"6"]
+    found = dict(preparer.prepare_block(block(*records)))
+    assert found == {
+        0: [*preparer.prepare(b"1").events, *preparer.prepare(b"2").events],
+        2: preparer.prepare(b"x"),
+        4: [*preparer.prepare(b"3").events],
+        5: preparer.prepare(b"45"),
+        6: [*preparer.prepare(b"6").events],
+    }
+
+
+def test_what_a_transform_may_take_its_time_for_goes_alone() -> None:
+    preparer = Preparer(None, None, lambda record: record)
+    assert list(preparer.prepare_block(block(GOOD, GOOD))) == [(0, preparer.prepare(GOOD)), (1, preparer.prepare(GOOD))]
