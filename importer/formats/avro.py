@@ -1,22 +1,24 @@
 """Avro object container files: blocks of rows, each by itself.
 
-fastavro reads the rows; the blocks are cut and decompressed here, so that neither a block that lies about its size nor
-one that decompresses to a thousand times its own takes memory without a bound, and so that reading goes on at a block:
+Neither a block that lies about its size nor one that decompresses to a thousand times its own takes memory without a
+bound, and reading goes on at a block:
 https://avro.apache.org/docs/1.12.0/specification/#object-container-files
 """
 
 from __future__ import annotations
 
-import io
+import struct
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
-from importer.errors import SettingsError, StalePosition, Unreadable
+from importer.errors import StalePosition, Unreadable
 from importer.formats.avro_blocks import Blocks, Header, StoredBlock, read_header
+from importer.formats.avro_rows import Damaged, compiled
+from importer.formats.avro_schema import Resolved
 from importer.formats.avro_types import Types
 from importer.formats.reader import Head, Source
 from importer.formats.rows import as_event, row_block, without_events
@@ -95,22 +97,27 @@ class Reader:
 
 
 class _Rows:
-    """Makes the records of a file's blocks."""
+    """Makes the records of a file's blocks.
+
+    Raises:
+        Unreadable: the schema is none, cannot be read safely, or its rows are no events, where they are to be.
+    """
 
     def __init__(self, header: Header, *, as_events: bool) -> None:
-        """Raises:
-        Unreadable: the schema is none, cannot be read safely, or its rows are no events.
-        """
         try:
-            import fastavro  # noqa: PLC0415
-        except ImportError as error:
-            raise SettingsError(f"Avro needs fastavro: pip install 'mixpanel-importer[avro]' ({error}).") from None
-        self._read = fastavro.schemaless_reader
-        self._as_events = as_events
-        self._types = _types(header)
-        self._schema = fastavro.parse_schema(self._types.plain)
-        if as_events and "event" not in self._types.columns:
-            raise without_events(self._types.columns)
+            resolved = Resolved(header.schema)
+        except RecursionError:
+            raise Unreadable("the Avro file's schema is nested too deeply") from None
+        types = Types(resolved)
+        columns = types.columns
+        if as_events and "event" not in columns:
+            raise without_events(columns)
+        if as_events:
+            columns = ["event", *(name for name in columns if name != "event")]
+        self._converts = [(columns.index(name), convert) for name, convert in types.converts.items()]
+        self._read = compiled(resolved, columns)
+        self._read_any_text = compiled(resolved, columns, errors="surrogateescape")
+        self._made = _event_maker(columns, resolved) if as_events else _object_maker(columns)
 
     def records(self, block: StoredBlock, row: int, passed_over: int) -> Iterator[bytes]:
         """The records of one block, whose first row is number `row`, but for so many.
@@ -118,38 +125,49 @@ class _Rows:
         Raises:
             Unreadable: a row breaks off, or is none; all before it have come.
         """
-        data = io.BytesIO(block.data)
+        data, at, read = block.data, 0, self._read
         for number in range(block.rows):
             try:
-                values = self._read(data, self._schema, None, False, False, "surrogateescape")
-            except Exception as error:  # whatever bytes that are no row make of the decoder
-                raise Unreadable(
-                    f"the Avro data is damaged after row {row + number}: {type(error).__name__}: {error}"
-                ) from None
+                try:
+                    values, after = read(data, at)
+                except UnicodeDecodeError:
+                    values, after = self._read_any_text(data, at)
+            except (Damaged, IndexError, struct.error) as error:
+                raise Unreadable(f"the Avro data is damaged after row {row + number}: {error}") from None
+            at = after
             if number >= passed_over:
                 yield self._record(values)
 
-    def _record(self, values: Any) -> bytes:
+    def _record(self, values: tuple[Any, ...]) -> bytes:
         try:
-            values = self._types.converted(values)
-            return _encode(as_event(values) if self._as_events else values)
+            if self._converts:
+                changed = list(values)
+                for nth, convert in self._converts:
+                    if changed[nth] is not None:
+                        changed[nth] = convert(changed[nth])
+                values = tuple(changed)
+            return _encode(self._made(values))
         except UnicodeEncodeError:
             return Malformed(b"", "holds a text that is not UTF-8")
         except (ValueError, OverflowError, ArithmeticError, RecursionError) as error:
             return Malformed(b"", f"holds a value that is none of its type: {error}")
 
 
-def _types(header: Header) -> Types:
-    import fastavro  # noqa: PLC0415
+def _object_maker(columns: list[str]) -> Callable[[tuple[Any, ...]], Any]:
+    return lambda values: dict(zip(columns, values, strict=True))
 
-    try:
-        return Types(fastavro.parse_schema(header.schema))
-    except Unreadable:
-        raise
-    except RecursionError:
-        raise Unreadable("the Avro file's schema is nested too deeply") from None
-    except Exception as error:  # whatever a schema that is none makes of the parser
-        raise Unreadable(f"the Avro file's schema cannot be read: {type(error).__name__}: {error}"[:500]) from None
+
+def _event_maker(columns: list[str], resolved: Resolved) -> Callable[[tuple[Any, ...]], Any]:
+    """What makes an event of a row's values: a struct that leaves out what is null, which the encoder writes as fast as
+    a dict that would have to be made without them first."""
+    if "properties" in columns or len(set(columns)) < len(columns):
+        return lambda values: as_event(dict(zip(columns, values, strict=True)))
+    names = ["$insert_id" if name == "insert_id" and "$insert_id" not in columns else name for name in columns[1:]]
+    fields = [(f"f{nth}", Any, None) for nth in range(len(names))]
+    rename = {f"f{nth}": name for nth, name in enumerate(names)}
+    properties = msgspec.defstruct("Properties", fields, rename=rename, omit_defaults=True, gc=False)
+    event = msgspec.defstruct("Event", [("properties", Any), ("event", Any, None)], omit_defaults=True, gc=False)
+    return lambda values: event(properties(*values[1:]), values[0])
 
 
 def _batched(records: Iterator[bytes]) -> Iterator[list[bytes]]:

@@ -246,7 +246,9 @@ def _cramjam() -> Any:
     try:
         import cramjam  # noqa: PLC0415
     except ImportError as error:
-        raise SettingsError(f"Snappy and LZ4 need cramjam: pip install 'mixpanel-importer[avro]' ({error}).") from None
+        raise SettingsError(
+            f"Snappy and LZ4 need cramjam: pip install 'mixpanel-importer[formats]' ({error})."
+        ) from None
     return cramjam
 
 

@@ -14,21 +14,13 @@ from typing import Any
 from uuid import UUID
 
 from importer.errors import Unreadable
-
-Schema = Any
-"""A schema as JSON has it: a name, an object, or a list of a union's branches."""
+from importer.formats.avro_schema import RECORDS, Resolved, Schema, kind_of
 
 Convert = Callable[[Any], Any]
 
-_MAX_DEPTH = 32
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 (its own text has no zone)
 _DAY_ONE = date(1970, 1, 1)
 _PER_SECOND = {"millis": 1_000, "micros": 1_000_000, "nanos": 1_000_000_000}
-_RECORDS = frozenset({"record", "error"})
-_NAMED = _RECORDS | {"enum", "fixed"}
-_READ = frozenset({"type", "name", "namespace", "fields", "items", "values", "symbols", "size", "aliases"})
-"""What of a schema says how bytes are read."""
-
 _PYTHON: dict[str, type] = {
     "boolean": bool, "int": int, "long": int, "float": float, "double": float, "bytes": bytes, "fixed": bytes,
     "string": str, "enum": str, "array": list, "map": dict, "record": dict, "error": dict,
@@ -36,98 +28,77 @@ _PYTHON: dict[str, type] = {
 
 
 class Types:
-    """The types of one schema, as `fastavro.parse_schema` gives it: with every name in full.
+    """The types of a record that rows are of.
 
     Attributes:
-        plain: the schema without its logical types.
-        columns: the names of the record's fields.
+        columns: the names of its fields.
+        converts: by the name of a field, what makes of its value what JSON is to have; without those that stay as they
+            are, and never asked for a null.
 
     Raises:
-        Unreadable: it is no record, or a type of it can hold itself, nothing at all, or is nested too deeply.
+        Unreadable: it is no record, or a type of it can hold itself, or nothing at all without an end.
     """
 
-    def __init__(self, schema: Schema) -> None:
-        if not isinstance(schema, dict) or schema.get("type") != "record":
+    def __init__(self, resolved: Resolved) -> None:
+        schema = resolved.schema
+        if not isinstance(schema, dict) or schema["type"] != "record":
             raise Unreadable("the Avro file's schema is no record, and only records can be events")
-        self._named: dict[str, Schema] = {}
-        self._open: set[str] = set()
-        self.plain = self._checked(schema, 0)
+        self._resolved = resolved
+        self._checked: set[str] = set()
+        self._look_for_harm(schema, ())
         self.columns = [field["name"] for field in schema["fields"]]
-        self._by_column = {
-            field["name"]: convert
-            for field in schema["fields"]
-            if (convert := self._convert(field["type"], is_time=field["name"] == "time")) is not None
-        }
+        self.converts: dict[str, Convert] = {}
+        for field in schema["fields"]:
+            convert = self._convert(field["type"], is_time=field["name"] == "time")
+            if convert is not None:
+                self.converts[field["name"]] = convert
 
-    def converted(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The row, with each value as JSON is to have it. Changes the row itself.
-
-        Raises:
-            ValueError, OverflowError, ArithmeticError: a value is none of its logical type.
-        """
-        for name, convert in self._by_column.items():
-            value = row[name]
-            if value is not None:
-                row[name] = convert(value)
-        return row
-
-    def _checked(self, schema: Schema, depth: int) -> Schema:
-        """The schema without logical types, all types in it looked at."""
-        if depth > _MAX_DEPTH:
-            raise Unreadable(f"the Avro file's schema is nested more than {_MAX_DEPTH} deep")
+    def _look_for_harm(self, schema: Schema, within: tuple[str, ...]) -> None:
+        """Looks for types that make few bytes into very much."""
         if isinstance(schema, list):
-            return [self._checked(branch, depth + 1) for branch in schema]
-        if isinstance(schema, str):
-            if schema in self._open:
-                raise Unreadable(f"the Avro file's schema has a type that holds itself ({schema}): it need have no end")
-            return schema
-        kind = schema["type"]
-        if not isinstance(kind, str):
-            return self._checked(kind, depth + 1)
-        if kind in _NAMED:
-            self._named[schema["name"]] = schema
-        plain = {key: value for key, value in schema.items() if key in _READ}
-        if kind in _RECORDS:
-            self._open.add(schema["name"])
-            plain["fields"] = [
-                {"name": field["name"], "type": self._checked(field["type"], depth + 1)} for field in schema["fields"]
-            ]
-            self._open.discard(schema["name"])
-        for part in {"items", "values"} & plain.keys():
-            plain[part] = self._checked(plain[part], depth + 1)
-        if kind == "array" and self._may_be_empty(schema["items"]):
-            raise Unreadable(
-                "the Avro file's schema has an array whose elements take no bytes: there is no end to them"
-            )
-        return plain
-
-    def _resolved(self, schema: Schema) -> Schema:
-        """The type itself: a name stands for it, and `{"type": …}` can be around it."""
-        while isinstance(schema, dict) and not isinstance(schema["type"], str):
-            schema = schema["type"]
-        return self._named.get(schema, schema) if isinstance(schema, str) else schema
+            for branch in schema:
+                self._look_for_harm(branch, within)
+            return
+        schema = self._resolved.type_of(schema)
+        kind = kind_of(schema)
+        if kind in RECORDS:
+            name = schema["name"]
+            if name in within:
+                raise Unreadable(f"the Avro file's schema has a type that holds itself ({name}): it need have no end")
+            if name not in self._checked:
+                self._checked.add(name)
+                for field in schema["fields"]:
+                    self._look_for_harm(field["type"], (*within, name))
+        elif kind == "array":
+            if self._may_be_empty(schema["items"]):
+                raise Unreadable(
+                    "the Avro file's schema has an array whose elements take no bytes: it need have no end"
+                )
+            self._look_for_harm(schema["items"], within)
+        elif kind == "map":
+            self._look_for_harm(schema["values"], within)
 
     def _may_be_empty(self, schema: Schema) -> bool:
         """Whether a value can take no bytes at all: then there can be any number of them in none."""
-        schema = self._resolved(schema)
+        schema = self._resolved.type_of(schema)
         if isinstance(schema, list):
             return False
-        kind = _kind(schema)
-        if kind in _RECORDS:
+        kind = kind_of(schema)
+        if kind in RECORDS:
             return all(self._may_be_empty(field["type"]) for field in schema["fields"])
         return kind == "null" or (kind == "fixed" and not schema["size"])
 
     def _convert(self, schema: Schema, *, is_time: bool = False) -> Convert | None:
         """What makes of a value what JSON is to have; None if it is that already."""
-        schema = self._resolved(schema)
+        schema = self._resolved.type_of(schema)
         if isinstance(schema, list):
             return self._convert_union(schema, is_time)
-        kind = _kind(schema)
+        kind = kind_of(schema)
         if kind == "array":
             return _each(self._convert(schema["items"]))
         if kind == "map":
             return _each_value(self._convert(schema["values"]))
-        if kind in _RECORDS:
+        if kind in RECORDS:
             return _fields({field["name"]: self._convert(field["type"]) for field in schema["fields"]})
         if kind in {"float", "double"}:
             return _finite
@@ -140,11 +111,7 @@ class Types:
             return found[0]
         if all(convert is None or convert is _finite for convert in found):
             return _finite if any(found) else None
-        return _by_kind([(_python_kind(self._resolved(branch)), self._convert(branch)) for branch in branches])
-
-
-def _kind(schema: Schema) -> str:
-    return schema if isinstance(schema, str) else schema["type"]
+        return _by_kind([(_python_kind(self._resolved.type_of(branch)), self._convert(branch)) for branch in branches])
 
 
 def _finite(value: Any) -> Any:
@@ -190,7 +157,7 @@ def _by_kind(branches: list[tuple[type, Convert | None]]) -> Convert:
 
 
 def _python_kind(schema: Schema) -> type:
-    return _PYTHON.get(_kind(schema), type(None)) if not isinstance(schema, list) else type(None)
+    return _PYTHON.get(kind_of(schema), type(None)) if not isinstance(schema, list) else type(None)
 
 
 def _logical(schema: dict[str, Any], *, is_time: bool) -> Convert | None:

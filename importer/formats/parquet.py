@@ -194,7 +194,7 @@ def _database(pieces: Pieces) -> duckdb.DuckDBPyConnection:
         from fsspec import AbstractFileSystem  # noqa: PLC0415
     except ImportError as error:
         raise SettingsError(
-            f"Parquet needs the packages duckdb and fsspec: pip install 'mixpanel-importer[parquet]' ({error})."
+            f"Parquet needs the packages duckdb and fsspec: pip install 'mixpanel-importer[formats]' ({error})."
         ) from None
 
     class Stored(AbstractFileSystem):  # type: ignore[misc]

@@ -19,6 +19,8 @@ from uuid import UUID
 import fastavro
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from importer.errors import Unreadable
 from importer.formats.content import Content
@@ -289,3 +291,52 @@ def test_what_is_made_to_do_harm_is_a_sentence(content: bytes, told: str) -> Non
 
 def test_bytes_of_another_kind_stay_what_they_were() -> None:
     assert base64.b64decode(value("bytes", b"\x01\x02")) == b"\x01\x02"
+
+
+def schemas(depth: int = 2) -> st.SearchStrategy[tuple[Any, st.SearchStrategy[Any]]]:
+    """Types, each with what its values can be."""
+    plain: list[tuple[Any, st.SearchStrategy[Any]]] = [
+        ("long", st.integers(-(2**63), 2**63 - 1)),
+        ("int", st.integers(-(2**31), 2**31 - 1)),
+        ("string", st.text(max_size=90)),
+        ("bytes", st.binary(max_size=90)),
+        ("boolean", st.booleans()),
+        ("double", st.floats(allow_nan=False, allow_infinity=False)),
+        ("null", st.none()),
+    ]
+    leaves = st.sampled_from(plain)
+    if not depth:
+        return leaves
+    inner = schemas(depth - 1)
+    solid = inner.filter(lambda pair: pair[0] != "null")
+    return st.one_of(
+        leaves,
+        solid.map(lambda pair: ({"type": "array", "items": pair[0]}, st.lists(pair[1], max_size=4))),
+        inner.map(
+            lambda pair: ({"type": "map", "values": pair[0]}, st.dictionaries(st.text(max_size=5), pair[1], max_size=3))
+        ),
+        solid.filter(lambda pair: not isinstance(pair[0], list)).map(
+            lambda pair: (["null", pair[0]], st.none() | pair[1])
+        ),
+    )
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    columns = draw(st.lists(schemas(), max_size=6))
+    fields = [{"name": f"f{nth}", "type": of} for nth, (of, _) in enumerate(columns)]
+    rows = draw(
+        st.lists(st.fixed_dictionaries({f"f{nth}": values for nth, (_, values) in enumerate(columns)}), max_size=5)
+    )
+    return schema(*fields), [{**EVENT, **row} for row in rows]
+
+
+@settings(max_examples=150, deadline=None)
+@given(tables(), st.sampled_from(["null", "deflate"]))
+def test_any_row_is_read_as_its_library_reads_it(
+    table: tuple[dict[str, Any], list[dict[str, Any]]], codec: str
+) -> None:
+    of, rows = table
+    content = avro(rows, of, codec)
+    read = list(fastavro.reader(io.BytesIO(content)))
+    assert objects(content, rows="records") == json.loads(msgspec.json.encode(read))
