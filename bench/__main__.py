@@ -23,11 +23,11 @@ from bench import targets
 from bench.measuring import THEIRS, on_core
 from bench.report.cost import LIMIT
 from bench.report.plot import Bar, bars
-from bench.sections import limit, memory, paths, startup, throughput
+from bench.sections import limit, mappings, memory, paths, startup, throughput
 from bench.targets import Results, speed
 from sandbox import processes
 
-SECTIONS = ("core", "function", "peers", "startup", "memory", "limit", "paths")
+SECTIONS = ("core", "function", "peers", "startup", "memory", "limit", "paths", "mappings")
 RESULTS = processes.ROOT / "bench" / "results"
 PICTURE = processes.ROOT / "docs" / "images" / "performance.svg"
 
@@ -86,6 +86,7 @@ def _measure(given: argparse.Namespace) -> Results:
         memory=memory.measure(10 if given.quick else 100, min(runs, 3), _say) if "memory" in chosen else {},
         limit=limit.measure(seconds, _say, tuple(given.limits)) if "limit" in chosen else [],
         paths=paths.measure(runs, events, _say) if "paths" in chosen else {},
+        mappings=mappings.measure(runs, events, _say) if "mappings" in chosen else {},
     )
 
 
@@ -98,6 +99,7 @@ def _show(run: Run) -> None:
         "Start-up, medians": startup.report(results.startup) if results.startup else "",
         "Memory": memory.report(results.memory) if results.memory else "",
         "Paths, medians": paths.report(results.paths) if results.paths else "",
+        "Mappings, medians": mappings.report(results.mappings) if results.mappings else "",
         "Under the limit": limit.report(results.limit) if results.limit else "",
         "Targets": targets.report(found) if found else "",
     }

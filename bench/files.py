@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
@@ -13,6 +14,8 @@ from isal import igzip
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from importer.mappings import ready
+from sandbox import vendors
 from sandbox.events import Events, Shape
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mixpanel-importer-bench"
@@ -30,6 +33,7 @@ class Sample(Struct, frozen=True):
     """A file of `count` events, as often as `times` says; for the rest see `sandbox.events.Events`.
 
     Attributes:
+        vendor: whose records it holds, `count` of them (see `sandbox.vendors`); None for Mixpanel's own events.
         ips: whether events have an `ip`: complete ones do, since the importer adds one to those that have none.
     """
 
@@ -42,11 +46,12 @@ class Sample(Struct, frozen=True):
     times: int = 1
     layout: Layout = "lines"
     ips: bool = True
+    vendor: str | None = None
 
     @property
     def events(self) -> int:
-        """How many there are, good and bad."""
-        return self.count * self.times
+        """How many there are, good and bad; of a vendor's records, those that its mapping makes."""
+        return (_made(self.path(), self.vendor) if self.vendor else self.count) * self.times
 
     def path(self) -> Path:
         """The file, made if it is not there yet."""
@@ -87,6 +92,14 @@ class Sample(Struct, frozen=True):
         file.write(end)
 
 
+@cache
+def _made(path: Path, vendor: str) -> int:
+    """How many events a vendor's file holds."""
+    to_mixpanel = ready.module(vendor).to_mixpanel
+    with path.open("rb") as file:
+        return sum(isinstance(one, dict) for line in file for one in to_mixpanel(line.rstrip(b"\n")))
+
+
 _LAYOUTS: dict[Layout, tuple[bytes, bytes, bytes]] = {
     "lines": (b"", b"\n", b"\n"),
     "crlf": (b"", b"\r\n", b"\r\n"),
@@ -99,6 +112,9 @@ _LAYOUTS: dict[Layout, tuple[bytes, bytes, bytes]] = {
 
 
 def _records(sample: Sample) -> Iterator[bytes]:
+    if sample.vendor:
+        yield from vendors.records(sample.vendor, sample.count, sample.seed)
+        return
     events = Events(sample.count, sample.shape, sample.seed, bad_share=sample.bad_share, insert_ids=sample.insert_ids)
     for number, record in enumerate(events.records()):
         if sample.ips:

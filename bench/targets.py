@@ -8,8 +8,9 @@ from statistics import median
 from msgspec import Struct
 
 from bench.measuring import Usage
+from bench.report.cost import LIMIT
 from bench.report.table import table
-from bench.sections import memory, paths, throughput
+from bench.sections import mappings, memory, paths, throughput
 from bench.sections.limit import Held
 from bench.sections.startup import EMPTY_OF, Start
 from bench.sections.throughput import CORE, CORE_TRANSFORM, FLOOR, FUNCTION, NODE, SAMPLE_BUCKET
@@ -23,6 +24,7 @@ class Results(Struct, frozen=True):
     memory: dict[str, list[Usage]]
     limit: list[Held]
     paths: dict[str, list[Usage]] = {}
+    mappings: dict[str, list[Usage]] = {}
 
 
 class Target(Struct, frozen=True):
@@ -49,6 +51,7 @@ def targets(results: Results) -> list[Target]:
             Target(f"{name}: processor time, times that of complete lines", None, most, figure)
             for name, figure, most in paths.ratios(results.paths)
         ),
+        *_mappings(results.mappings),
     ]
 
 
@@ -96,6 +99,22 @@ def _throughput(found: throughput.Found) -> list[Target]:
         for text, one, other, figure, least, most in wanted
         if found.get(one) and found.get(other)
     ]
+
+
+def _mappings(found: throughput.Found) -> list[Target]:
+    aims = [aim for aim in mappings.aims() if found.get(aim.name)]
+    ratios = [
+        Target(
+            f"{aim.name}: processor time, times {aim.beside}",
+            None,
+            aim.most,
+            ratio(found, aim.name, aim.beside, processor),
+        )
+        for aim in aims
+        if aim.most
+    ]
+    least = min((median(map(speed, found[aim.name])) for aim in aims), default=LIMIT)
+    return [*ratios, Target("the slowest mapping: events a second", LIMIT, None, least)] if aims else []
 
 
 def _startup(found: dict[str, list[Start]]) -> list[Target]:
