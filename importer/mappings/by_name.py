@@ -1,10 +1,9 @@
-"""Rules that choose properties by their names. Which of an event's names are meant is found out once for all events
-that have the same names in the same order: nearly all events have one of a few hundred such shapes."""
+"""Rules that choose properties by their names."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,6 @@ OWN = IDENTITY | {"time", "$insert_id"}
 """What makes an event one: these are never left out, masked or cut. Identities can be hashed."""
 
 _DEVICE = "$device:"
-_MAX_SHAPES = 500
 _encode = msgspec.json.Encoder().encode
 
 
@@ -36,28 +34,24 @@ class Rule:
     change: Callable[[Properties, str], bool]
 
 
-class ByName:
-    """Some rules, one after the other: what one of them has left out, the next does not meet."""
+Plan = Sequence[tuple[Rule, Sequence[str]]]
+"""The rules that are for some of an event's names, and those names."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        self._rules = tuple(rules)
-        self._plans: dict[tuple[str, ...], list[tuple[Rule, list[str]]]] = {}
 
-    def apply(self, properties: Properties, changed: list[str]) -> None:
-        """Changes the properties in place, and adds the names of the rules that did something."""
-        shape = tuple(properties)
-        plan = self._plans.get(shape)
-        if plan is None:
-            plan = self._plan(shape)
-            if len(self._plans) < _MAX_SHAPES:
-                self._plans[shape] = plan
-        for rule, names in plan:
-            if True in [rule.change(properties, name) for name in names if name in properties]:
-                changed.append(rule.name)
+def plan(rules: Iterable[Rule], names: Iterable[str]) -> Plan:
+    """Which of the rules are for which of the names, one after the other."""
+    found = ((rule, [name for name in names if rule.is_meant(name)]) for rule in rules)
+    return [(rule, meant) for rule, meant in found if meant]
 
-    def _plan(self, shape: tuple[str, ...]) -> list[tuple[Rule, list[str]]]:
-        found = ((rule, [name for name in shape if rule.is_meant(name)]) for rule in self._rules)
-        return [(rule, names) for rule, names in found if names]
+
+def apply(planned: Plan, properties: Properties, changed: list[str]) -> None:
+    """Changes the properties in place, and adds the names of the rules that did something.
+
+    What one of the rules has left out, the next does not meet.
+    """
+    for rule, names in planned:
+        if True in [rule.change(properties, name) for name in names if name in properties]:
+            changed.append(rule.name)
 
 
 def leaving_out(name: str, is_out: Callable[[str], bool]) -> Rule:

@@ -30,16 +30,24 @@ Object = dict[str, Any]
 class Page(Struct, gc=False):
     """`context.page`."""
 
-    url: Any = None
-    referrer: Any = None
-    title: Any = None
+    url: str | None = None
+    referrer: str | None = None
+    title: str | None = None
 
 
 class Library(Struct, gc=False):
     """`context.library`."""
 
-    name: Any = None
-    version: Any = None
+    name: str | None = None
+    version: str | None = None
+
+
+class Screen(Struct, gc=False):
+    """`context.screen`."""
+
+    width: int | float | None = None
+    height: int | float | None = None
+    density: int | float | None = None
 
 
 class Context(Struct, gc=False):
@@ -47,10 +55,11 @@ class Context(Struct, gc=False):
 
     page: Page | None = None
     library: Library | None = None
-    ip: Any = None
-    userAgent: Any = None  # noqa: N815 (the record's name, as are those below)
-    locale: Any = None
-    timezone: Any = None
+    screen: Screen | None = None
+    ip: str | None = None
+    userAgent: str | None = None  # noqa: N815 (the record's name, as are those below)
+    locale: str | None = None
+    timezone: str | None = None
     groupId: Any = None  # noqa: N815
     sessionId: Any = None  # noqa: N815
     campaign: Object | None = None
@@ -59,7 +68,6 @@ class Context(Struct, gc=False):
     app: Object | None = None
     device: Object | None = None
     network: Object | None = None
-    screen: Object | None = None
 
 
 class Call(Struct, gc=False):
@@ -97,7 +105,7 @@ _DEVICE = {
     "type": "device_type",
 }
 _NETWORK = {"carrier": "$carrier", "wifi": "$wifi", "bluetooth": "$bluetooth_enabled", "cellular": "cellular"}
-_SCREEN = {"width": "$screen_width", "height": "$screen_height"}
+_MAX_PIXELS = 100_000
 _LOCATION = {"city": "$city", "region": "$region"}
 
 
@@ -120,29 +128,39 @@ def is_rudderstacks(record: Object) -> bool:
     return isinstance(library, str) and "rudder" in library.lower()
 
 
-def describe(found: Object, context: Context, maker: str = "") -> None:
+def describe(found: Object, context: Context, maker: str = "") -> None:  # noqa: PLR0912 (a line a field)
     """Puts among the properties what a call's context gives, by Mixpanel's names where there is one."""
-    if agent := context.userAgent:
-        found.update(client(agent))
+    if context.userAgent:
+        found.update(client(context.userAgent))
     if page := context.page:
-        _describe_page(found, page)
-    if (zone := context.timezone).__class__ is str:
-        found["timezone"] = zone
-    if (locale := context.locale).__class__ is str:
-        found["locale"] = locale
+        if page.url:
+            found["$current_url"] = page.url
+        if page.title:
+            found["page_title"] = page.title
+        if page.referrer:  # "" on direct visits
+            found["$referrer"] = page.referrer
+            if domain := _host(page.referrer):
+                found["$referring_domain"] = domain
+    if context.timezone:
+        found["timezone"] = context.timezone
+    if context.locale:
+        found["locale"] = context.locale
     if context.ip and (ip := client_ip(context.ip)):
         found["ip"] = ip
     if library := context.library:
-        if (name := library.name).__class__ is str:
-            found["mp_lib"] = maker + name
-        if is_scalar(library.version):
+        if library.name:
+            found["mp_lib"] = maker + library.name
+        if library.version:
             found["$lib_version"] = library.version
-    if campaign := context.campaign:
-        for name, value in campaign.items():
-            if is_scalar(value):
-                found["utm_campaign" if name == "name" else "utm_" + name] = value
-    if context.os or context.app or context.device or context.network or context.screen or context.location:
-        _describe_device(found, context)
+    if screen := context.screen:
+        if screen.width is not None and 0 < screen.width < _MAX_PIXELS:
+            found["$screen_width"] = screen.width
+        if screen.height is not None and 0 < screen.height < _MAX_PIXELS:
+            found["$screen_height"] = screen.height
+    if context.campaign:
+        _put_campaign(found, context.campaign)
+    if context.os or context.app or context.device or context.network or context.location:
+        _put_device(found, context)
 
 
 def finish(name: Any, call: Call, properties: Object) -> Event | InvalidRecord:
@@ -168,24 +186,18 @@ def link(call: Call, name: str) -> Event | None:
     return made if isinstance(made, dict) else None
 
 
-def _describe_page(found: Object, page: Page) -> None:
-    if (url := page.url).__class__ is str:
-        found["$current_url"] = url
-    if (title := page.title).__class__ is str:
-        found["page_title"] = title
-    if (referrer := page.referrer).__class__ is str and referrer:  # "" on direct visits
-        found["$referrer"] = referrer
-        if domain := _host(referrer):
-            found["$referring_domain"] = domain
+def _put_campaign(found: Object, campaign: Object) -> None:
+    for name, value in campaign.items():
+        if is_scalar(value):
+            found["utm_campaign" if name == "name" else "utm_" + name] = value
 
 
-def _describe_device(found: Object, context: Context) -> None:
+def _put_device(found: Object, context: Context) -> None:
     for section, names in (
         (context.os, _OS),
         (context.app, _APP),
         (context.device, _DEVICE),
         (context.network, _NETWORK),
-        (context.screen, _SCREEN),
         (context.location, _LOCATION),
     ):
         if section:

@@ -62,6 +62,9 @@ def _own(declared: Declaration, file: str) -> Mapping:
 
 def _adjusting(declared: Declaration, file: str, base: Any) -> Mapping:
     """A mapping that changes what a ready one made; of the record it reads only what the file names."""
+    if declared == Declaration(use=declared.use):
+        to_mixpanel: Mapping = base.to_mixpanel
+        return to_mixpanel
     before = Code("def before(record):", _KNOWN)
     _emit_where(before, declared)
     before.line("return None")

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from importer.mappings import by_name, patterns
-from importer.mappings.by_name import ByName, Rule
+from importer.mappings.by_name import Rule
 from importer.mappings.file import Node
 from importer.mappings.globs import first_match, matcher
 from importer.mappings.outcome import Dropped, Event
-from importer.mappings.texts import Texts
+from importer.mappings.shapes import ByShape
+from importer.mappings.texts import Texts, texts, values_of
 from importer.times import MIN_TIME, from_iso
 
 _Judge = Callable[[Event, dict[str, Any]], Dropped | None]
@@ -27,10 +28,11 @@ KEYS = ("events", "properties", "time", "sample", "hash", "mask", "cut")
 class Filters:
     """A file's filters, compiled."""
 
-    def __init__(self, judges: Sequence[_Judge], rules: Sequence[Rule], texts: Texts | None) -> None:
+    def __init__(self, judges: Sequence[_Judge], rules: Sequence[Rule], of_texts: Texts | None) -> None:
         self._judges = tuple(judges)
-        self._by_name = ByName(rules) if rules else None
-        self._texts = texts
+        self._texts = of_texts
+        self._needs_names = bool(rules or of_texts)
+        self._by_shape = ByShape(lambda names: (by_name.plan(rules, names), values_of(names)))
 
     def apply(self, event: Event, changed: list[str]) -> Event | Dropped:
         """The event as it may leave: changed in place, or dropped. It raises nothing for what an event holds.
@@ -46,10 +48,13 @@ class Filters:
             dropped = judge(event, properties)
             if dropped is not None:
                 return dropped
-        if self._by_name is not None:
-            self._by_name.apply(properties, changed)
-        if self._texts is not None:
-            self._texts.apply(properties, changed)
+        if self._needs_names:
+            plan, values = self._by_shape.of(properties)
+            if plan:
+                by_name.apply(plan, properties, changed)
+                _, values = self._by_shape.of(properties)
+            if self._texts is not None:
+                self._texts.apply(properties, values(properties), changed)
         return event
 
 
@@ -71,29 +76,30 @@ def read(node: Node, environment: Mapping[str, str]) -> Filters:
     if "time" in given:
         judges.append(_window(given["time"]))
     if "sample" in given:
-        judges.append(_sample(given["sample"]))
+        judges += _sample(given["sample"])
     if "properties" in given:
         rules += _properties(given["properties"])
     if "hash" in given:
         rules.append(_hash(given["hash"], environment))
     named, found, cover = _mask(given["mask"]) if "mask" in given else ([], [], "")
     longest = given["cut"].whole(1) if "cut" in given else None
-    texts = Texts(found, cover, longest, patterns.suspects(found)) if found or longest else None
-    return Filters(judges, [*rules, *named], texts)
+    return Filters(judges, [*rules, *named], texts(found, cover, longest) if found or longest else None)
 
 
 def _events(node: Node) -> list[_Judge]:
     given = _allow_and_deny(node)
     judges: list[_Judge] = []
     if "allow" in given:
-        allows = matcher(given["allow"].texts())
+        globs = given["allow"].texts()
+        allows = matcher(globs)
         not_allowed = Dropped("filter: events.allow")
 
         def allow(event: Event, _: dict[str, Any]) -> Dropped | None:
             name = event.get("event")
             return None if not isinstance(name, str) or allows(name) else not_allowed
 
-        judges.append(allow)
+        if "*" not in globs:
+            judges.append(allow)
     if "deny" in given:
         denies = first_match(given["deny"].texts())
 
@@ -135,7 +141,7 @@ def _moment(node: Node) -> int:
     return found
 
 
-def _sample(node: Node) -> _Judge:
+def _sample(node: Node) -> list[_Judge]:
     given = node.table(("keep", "by"))
     share = given["keep"].value if "keep" in given else None
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
@@ -150,7 +156,7 @@ def _sample(node: Node) -> _Judge:
             return None
         return None if zlib.crc32(str(value).encode(errors="replace")) < bound else dropped
 
-    return sample
+    return [sample] if share < 1 else []
 
 
 def _properties(node: Node) -> list[Rule]:

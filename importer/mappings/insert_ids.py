@@ -13,7 +13,8 @@ import msgspec
 
 from importer.mappings.identity import as_id
 
-_is_legal = re.compile(r"[A-Za-z0-9-]{1,36}").fullmatch
+MAX_LENGTH = 36
+_is_legal = re.compile(r"[A-Za-z0-9-]+").fullmatch
 _encode = msgspec.json.Encoder().encode
 _sha256 = hashlib.sha256
 
@@ -25,9 +26,9 @@ def insert_id(vendor_id: object) -> str | None:
     event: it is then made from the record as it came.
     """
     text = as_id(vendor_id)
-    if _is_legal(text):
-        return text
-    return _sha256(text.encode()).hexdigest()[:32] if text else None
+    if not text:
+        return None
+    return text if len(text) <= MAX_LENGTH and _is_legal(text) else _sha256(text.encode()).hexdigest()[:32]
 
 
 def hashed(*parts: object) -> str:

@@ -15,7 +15,17 @@ from typing import Any
 
 from importer.errors import InvalidRecord
 from importer.mappings.addresses import client_ip
-from importer.mappings.calls import CALL, NO_CONTEXT, NOT_EVENTS, Call, describe, finish, is_call, is_rudderstacks, link
+from importer.mappings.calls import (
+    CALL,
+    NO_CONTEXT,
+    NOT_EVENTS,
+    Call,
+    describe,
+    finish,
+    is_call,
+    is_rudderstacks,
+    link,
+)
 from importer.mappings.outcome import Dropped, Event, Outcome
 from importer.mappings.properties import add, is_scalar
 
@@ -63,7 +73,7 @@ def _outcome(call: Call) -> Outcome:
         properties["ip"] = ip
     if is_scalar(context.sessionId):
         properties["$session_id"] = context.sessionId
-    if context.screen and is_scalar(density := context.screen.get("density")):
+    if context.screen and (density := context.screen.density) and 0 < density < 10_000:
         properties["$screen_dpi"] = density
     return finish(name, call, properties)
 

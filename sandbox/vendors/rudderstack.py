@@ -20,10 +20,10 @@ def records(count: int, seed: int = 1) -> Iterator[bytes]:
 def call(happening: Happening) -> dict[str, Any]:
     """One call: Segment's, with what RudderStack has in its place or adds."""
     found = segment.call(happening)
-    for name in ("writeKey", "version"):
-        del found[name]
+    del found["version"]
     context = found["context"] | {
         "sessionId": happening.session,
+        "timezone": happening.place.zone,
         "library": {"name": "RudderLabs JavaScript SDK", "version": "3.21.0"},
         "screen": {"width": happening.client.width, "height": happening.client.height, "density": 2},
     }

@@ -21,7 +21,6 @@ def call(happening: Happening) -> dict[str, Any]:
     page = {
         "path": happening.path,
         "referrer": happening.referrer,
-        "search": happening.url.partition("?")[2],
         "title": happening.title,
         "url": happening.url,
     }
@@ -32,7 +31,6 @@ def call(happening: Happening) -> dict[str, Any]:
         "locale": happening.place.locale,
         "page": page,
         "userAgent": client.user_agent,
-        "timezone": happening.place.zone,
     }
     if happening.campaign:
         context["campaign"] = happening.campaign
@@ -52,6 +50,5 @@ def call(happening: Happening) -> dict[str, Any]:
         "sentAt": iso(happening.time + 200),
         "timestamp": time,
         "userId": happening.user or None,
-        "writeKey": "wk-made-up",
         "version": 2,
     }

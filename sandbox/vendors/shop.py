@@ -154,20 +154,20 @@ _CLIENTS = tuple(
     Client(f"Mozilla/5.0 {agent}", *client, *screen)
     for agent, client in (
         (
-            "(Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/137.0.0.0 Safari/537.36",
+            "(Windows NT 10.0; Win64; x64) Chrome/137.0.0.0 Safari/537.36",
             ("Chrome", "137.0.0.0", "Windows", "10.0"),
         ),
         (
-            "(Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.4 Safari/605.1.15",
+            "(Macintosh; Intel Mac OS X 10_15_7) Version/18.4 Safari/605.1.15",
             ("Safari", "18.4", "Mac OS X", "10.15.7"),
         ),
         (
-            "(iPhone; CPU iPhone OS 18_4 like Mac OS X) AppleWebKit/605.1.15 Version/18.4 Mobile/15E148 Safari/604.1",
+            "(iPhone; CPU iPhone OS 18_4 like Mac OS X) Version/18.4 Mobile/15E148 Safari/604.1",
             ("Mobile Safari", "18.4", "iOS", "18.4"),
         ),
         ("(X11; Linux x86_64; rv:139.0) Gecko/20100101 Firefox/139.0", ("Firefox", "139.0", "Linux", "")),
         (
-            "(Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/137.0.0.0 Mobile Safari/537.36",
+            "(Linux; Android 15; Pixel 9) Chrome/137.0.0.0 Mobile Safari/537.36",
             ("Chrome", "137.0.0.0", "Android", "15"),
         ),
     )

@@ -22,7 +22,7 @@ from importer.core.summaries import Summaries
 from importer.errors import DeliveryError
 from importer.formats.content import records_of_message
 from importer.reject_sinks.log import LogSink
-from importer.reject_sinks.place import RejectStore
+from importer.reject_sinks.place import sinks
 from importer.settings import Settings
 from importer.sources.pubsub.message import MAX_PUSH_BYTES, InvalidPush, Message, head, message
 
@@ -46,9 +46,11 @@ class PushSource:
         self._batcher = Batcher(
             Pipeline(settings, clock), _RETRY_SECONDS if settings.retry_seconds is None else settings.retry_seconds
         )
-        sink = RejectStore(settings.rejects).for_source("messages")
+        make_sink = sinks(settings.rejects)
         self._log_sink = LogSink()
-        self._buffered_sink = BufferedRejectSink(sink, logged=settings.log_rejects) if sink else None
+        self._buffered_sink = (
+            BufferedRejectSink(make_sink("messages"), logged=settings.log_rejects) if make_sink else None
+        )
         self._budget = MemoryBudget(settings.buffer_bytes)
         self._most_uncompressed = settings.buffer_bytes // 2
         self._failure: BaseException | None = None
