@@ -166,8 +166,7 @@ class Source:
 
     def _take(self, line: int, offset: int, record: bytes) -> None:
         """Takes in one record: puts its events on their way, and its rejects aside."""
-        pipeline = self._batcher.pipeline
-        prepared = pipeline.prepare(record)
+        prepared = self._batcher.pipeline.prepare(record)
         if prepared.rejected and self._is_bounded and len(prepared.rejected) + self._folded().count > _MAX_BAD:
             raise Unreadable(f"more than {_MAX_BAD} records of it cannot be imported")
         self._bytes += len(record)
@@ -180,9 +179,11 @@ class Source:
         self._read += len(prepared.events)
         is_unchanged = len(prepared.events) == 1 and prepared.events[0] is record
         place = (self, line, offset, None if is_unchanged else record)
+        held = 0 if is_unchanged else len(record)
         for event in prepared.events:
             if self._memory is not None:
-                self._memory.take(len(event) + _EVENT_BYTES)
+                self._memory.take(len(event) + held + _EVENT_BYTES)
+                held = 0
             self._unsettled += 1
             self._batcher.add(event, place)
 

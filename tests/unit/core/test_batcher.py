@@ -448,19 +448,36 @@ class Held:
 
 
 async def test_each_record_takes_what_it_needs_of_the_memory(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An event its text and 250 bytes, a reject 600, unless it is folded; nothing what is dropped or blank."""
+    """An event its text, 250 bytes, and the record if that is another text; a reject 600, unless it is folded."""
     monkeypatch.setattr("importer.core.folded_rejects.MAX_UNFOLDED", 2)
     held = Held()
-    async with importing(standin, transform="tests.unit.core.test_batcher:without_dropped") as batcher:
+    whole = event("b").replace(b'"time"', b'"ip": "0", "time"')
+    async with importing(standin) as batcher:
         with batcher.source(held) as source:
-            await source.deliver("a", several(event("a"), BLANK, BAD, event("dropped"), BAD, BAD), b"")
-    sent = len(json.dumps(json.loads(event("a")), separators=(",", ":"))) + len(b'"ip":0,')
-    assert held.takes == [sent + 250, len(BAD) + 600, len(BAD) + 600, len(BAD)]
+            await source.deliver("a", several(event("a"), BLANK, BAD, whole, BAD, BAD), b"")
+    sent = len(event("a")) + len(b'"ip":0,')
+    assert held.takes == [sent + len(event("a")) + 250, len(BAD) + 600, len(whole) + 250, len(BAD) + 600, len(BAD)]
+
+
+async def test_what_is_made_of_a_record_takes_memory_and_what_is_dropped_none(standin: Standin) -> None:
+    held = Held()
+    records = [event("a"), event("dropped"), event("twice")]
+    async with importing(standin, transform="tests.unit.core.test_batcher:dropped_or_doubled") as batcher:
+        with batcher.source(held) as source:
+            await source.deliver("a", several(*records), b"")
+    first, second = (len(json.dumps(json.loads(one), separators=(",", ":"))) + len(b'"ip":0,') for one in records[::2])
+    assert held.takes == [first + len(records[0]) + 250, second + len(records[2]) + 250, second + 250]
+
+
+def dropped_or_doubled(record: dict[str, Any]) -> Any:
+    """A transform that makes two of what is called so, and drops what is called so."""
+    name = record["properties"]["$insert_id"]
+    return {"dropped": None, "twice": [record, record]}.get(name, record)
 
 
 async def test_a_source_beyond_the_memory_is_handed_back_and_what_was_read_is_on_its_way(standin: Standin) -> None:
     async with importing(standin) as batcher:
-        with pytest.raises(BudgetExceeded), batcher.source(Held(len(event("a")) + 300)) as source:
+        with pytest.raises(BudgetExceeded), batcher.source(Held(2 * len(event("a")) + 300)) as source:
             await source.deliver("a", several(event("a"), event("b"), event("c")), b"")
         report = batcher.new_report()
         batcher.flush()
