@@ -8,14 +8,14 @@ one pass over the bytes is enough, and each costs as much as all else.
 from __future__ import annotations
 
 import secrets
-from itertools import repeat
+from itertools import repeat, takewhile
 from operator import attrgetter, length_hint
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, defstruct, field
 
-from importer.limits import IDENTITY_CALLS
+from importer.limits import IDENTITY_CALLS, MAX_EVENT_BYTES
 from importer.mixpanel.fields import fingerprint
 from importer.mixpanel.whole import NOT_DECODED, are_sound, leading
 
@@ -60,7 +60,7 @@ class Filling:
             self._decode(record.replace(self._opening, self._marked, 1))
         except NOT_DECODED:
             return b""
-        return self._filled([record])[0] if are_sound((record,), are_lines=True) else b""
+        return b"".join(self._filled([record])) if are_sound((record,), are_lines=True) else b""
 
     def run(self, records: list[bytes]) -> list[bytes]:
         """See `stretches.Way`."""
@@ -79,7 +79,14 @@ class Filling:
     def _filled(self, records: list[bytes]) -> list[bytes]:
         opening, opened = self._opening, self._opened
         if not self._lacks_id:
-            return list(map(bytes.replace, records, repeat(opening), repeat(opened), repeat(1)))
-        return [
-            record.replace(opening, b'%b"$insert_id":"%b",' % (opened, fingerprint(record)), 1) for record in records
-        ]
+            return short(list(map(bytes.replace, records, repeat(opening), repeat(opened), repeat(1))))
+        return short(
+            [record.replace(opening, b'%b"$insert_id":"%b",' % (opened, fingerprint(record)), 1) for record in records]
+        )
+
+
+def short(events: list[bytes]) -> list[bytes]:
+    """The events before the first that is too long to be sent."""
+    if max(map(len, events), default=0) < MAX_EVENT_BYTES:
+        return events
+    return list(takewhile(lambda event: len(event) < MAX_EVENT_BYTES, events))

@@ -25,7 +25,10 @@ def nests_too_deep(record: bytes) -> bool:
     if len(record) < MIN_LENGTH or _openings(record) <= MAX_NESTING:
         return False
     brackets = _STRING.sub(b"", record).translate(_ALIKE, _NO_BRACKETS)
-    return _TOO_DEEP in brackets or max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_NESTING
+    run = brackets.find(_TOO_DEEP)
+    if run >= 0 and brackets.count(b"[", 0, run) >= brackets.count(b"]", 0, run):
+        return True
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_NESTING
 
 
 def _openings(record: bytes) -> int:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import repeat, takewhile
+from itertools import repeat
 from operator import contains
 from typing import Annotated, Protocol
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from importer.limits import IDENTITY_CALLS, MAX_EVENT_BYTES
+from importer.limits import IDENTITY_CALLS
 from importer.mixpanel.bulk import Bulk
-from importer.mixpanel.filling import Filling
+from importer.mixpanel.filling import Filling, short
 from importer.mixpanel.whole import NOT_DECODED, WholeEvents, are_sound
 
 _MIN_WITH_CARE, _MAX_WITH_CARE = 4, 256
@@ -51,7 +51,7 @@ _decode = msgspec.json.Decoder(_Event).decode
 
 
 class _Way(Protocol):
-    """A way to complete records of one kind. Line breaks in them are mended, and long events left out, afterwards."""
+    """A way to complete records of one kind, which have no line breaks in them, and are short enough."""
 
     def one(self, record: bytes) -> bytes:
         """The event of a record that is of this kind as far as the decoder looked; empty if it is not."""
@@ -95,14 +95,13 @@ class Stretches:
             if way is None:
                 with_care = _MIN_WITH_CARE
             else:
-                some = records[start + len(events) :][:at_once]
+                first = start + len(events)
+                some = records[first : first + at_once]
                 run = way.run(some)
                 with_care = min(2 * with_care, _MAX_WITH_CARE) if len(run) < with_care else _MIN_WITH_CARE
                 at_once = 2 * at_once if len(run) == len(some) else max(2 * len(run), _MIN_AT_ONCE)
                 events += run
-            sendable = events if are_lines else _on_lines(events)
-            if max(map(len, sendable), default=0) >= MAX_EVENT_BYTES:
-                sendable = list(takewhile(lambda event: len(event) < MAX_EVENT_BYTES, sendable))
+            sendable = events if are_lines else short(_on_lines(events))
             if sendable:
                 yield start, sendable
                 start += len(sendable)
