@@ -11,7 +11,10 @@ import click
 
 from importer.errors import ImporterError
 
-_COMMANDS = {"replay": "importer.commands.replay"}
+_COMMANDS = {
+    "import": "importer.commands.import_files",
+    "replay": "importer.commands.replay",
+}
 """The module of each command, whose `command` it is."""
 
 

@@ -15,7 +15,7 @@ from importer.core.rejects import RejectSink
 from importer.core.report import Report
 from importer.errors import HandedBack, ImporterError, SourceCorrupted, SourceGone, StalePosition
 from importer.formats.content import Content
-from importer.records import Block, Readable
+from importer.records import Block, Readable, first_records
 from importer.settings import Settings
 from importer.storage.checkpoints import StoredCheckpoints
 
@@ -111,6 +111,7 @@ def import_object(
     *,
     again: bool = False,
     on_progress: OnProgress | None = None,
+    most: int | None = None,
 ) -> Imported:
     """Imports one object.
 
@@ -122,7 +123,8 @@ def import_object(
         limits: how long it may take.
         checkpoints: where its checkpoint and its receipt are kept.
         again: whether it is wanted whatever a receipt says.
-        on_progress: is told the counts so far, twice a second at most, on this thread.
+        on_progress: is told the counts so far, twice a second at most, on this thread. What it raises ends the import.
+        most: records that are read, at most; by default all.
 
     Raises:
         HandedBack: all of it, or a part, is not in Mixpanel yet; ask again. It goes on from its checkpoint.
@@ -134,7 +136,7 @@ def import_object(
     if found == "done":
         return Imported("skipped", Report(), "it was imported before, as its receipt says")
     try:
-        report = _read(pipeline, reading, source, sink, limits, checkpoints, found, on_progress)
+        report = _read(pipeline, reading, source, sink, limits, checkpoints, found, on_progress, most)
     except HandedBack as handed_back:
         if isinstance(handed_back.__cause__, SourceGone):
             return Imported("gone", handed_back.report, str(handed_back))
@@ -167,6 +169,7 @@ def _read(
     checkpoints: StoredCheckpoints | None,
     found: Checkpoint | None,
     on_progress: OnProgress | None,
+    most: int | None,
 ) -> Report:
     try:
         content = _content(pipeline.settings, reading, found)
@@ -176,7 +179,8 @@ def _read(
         content, found = _content(pipeline.settings, reading, None), None
     report = found.counts.report() if found else Report()
     progress = Progress(checkpoints, content.mark) if checkpoints else None
-    run(pipeline, source, told(content.blocks(), report, on_progress), sink, limits, report, progress)
+    blocks = content.blocks() if most is None else first_records(content.blocks(), most)
+    run(pipeline, source, told(blocks, report, on_progress), sink, limits, report, progress)
     if report.unreadable:
         try:
             content.drain()

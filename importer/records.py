@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate, count
 from typing import Any, Protocol, Self
 
@@ -43,11 +43,28 @@ class Block:
         offsets = accumulate((len(record) + 1 for record in self.records), initial=self.offset)
         return zip(count(self.line), offsets, self.records, strict=False)
 
+    def first(self, most: int) -> Self:
+        """The first of its records, at most so many."""
+        if len(self.records) <= most:
+            return self
+        some = self.records[:most]
+        places = None if self.places is None else self.places[:most]
+        return replace(self, records=some, size=sum(map(len, some)) + len(some), places=places)
+
     def place(self, nth: int) -> tuple[int, int]:
         """The line and offset of one of its records."""
         if self.places is not None:
             return self.places[nth]
         return self.line + nth, self.offset + sum(map(len, self.records[:nth])) + nth
+
+
+def first_records(blocks: Iterable[Block], most: int) -> Iterator[Block]:
+    """The first records of blocks, at most so many."""
+    for block in blocks:
+        yield block.first(most)
+        most -= len(block.records)
+        if most <= 0:
+            return
 
 
 class Position(Struct, frozen=True):

@@ -17,8 +17,8 @@ from importer.reject_sinks.place import sinks
 from importer.settings import Settings
 from importer.storage.checkpoints import checkpoints_of
 from importer.storage.gcs import Download, Object, access
-from importer.storage.globs import matches
-from importer.storage.store import Patience, lies_in, split
+from importer.storage.selection import skip_reason
+from importer.storage.store import Patience
 
 FINALIZED = "google.cloud.storage.object.v1.finalized"
 """The type of the CloudEvent that a newly written object sends."""
@@ -87,17 +87,7 @@ class BucketSource:
         """Why an object is not for us, if it is not."""
         if event_type != FINALIZED:
             return f"the event is of type {event_type}, and only {FINALIZED} is imported"
-        if address.endswith("/"):
-            return "it is the placeholder of a folder"
-        for place in (self._settings.rejects, self._settings.checkpoints):
-            if place and lies_in(address, place):
-                return "it is one of the importer's own"
-        _, name = split(address)
-        if self._settings.include and not matches(name, self._settings.include):
-            return "IMPORT_INCLUDE does not name it"
-        if matches(name, self._settings.exclude):
-            return "IMPORT_EXCLUDE names it"
-        return None
+        return skip_reason(address, self._settings)
 
 
 def _is_wanted_again(event: CloudEvent) -> bool:

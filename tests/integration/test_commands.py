@@ -1,0 +1,314 @@
+"""The command line as its users run it: processes of their own, against the stand-in and the bucket."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from sandbox.clients import Bucket, Standin
+from sandbox.events import Events
+from sandbox.processes import ROOT, without_settings
+from tests.faults.trouble import kept_rejects, objects
+
+ROWS = Events(3_000, "small", seed=7)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+class Run(Protocol):
+    """Runs a command to its end; `settings` add to the environment, None takes one away."""
+
+    def __call__(self, *words: str, input: bytes = b"", **settings: str | None) -> Ended: ...  # noqa: A002
+
+
+@pytest.fixture
+def environment(standin: Standin, bucket: Bucket, tmp_path: Path) -> dict[str, str]:
+    return {
+        **without_settings(os.environ),
+        "PYTHONPATH": str(ROOT),
+        "MIXPANEL_API_URL": standin.url,
+        "MIXPANEL_PROJECT_TOKEN": "demo",
+        "STORAGE_EMULATOR_HOST": bucket.url,
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+    }
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """The folder in which commands run."""
+    (tmp_path / "here").mkdir()
+    return tmp_path / "here"
+
+
+@pytest.fixture
+def run(environment: Mapping[str, str], here: Path) -> Run:
+    def ended(*words: str, input: bytes = b"", **settings: str | None) -> Ended:  # noqa: A002
+        everything = {name: value for name, value in {**environment, **settings}.items() if value is not None}
+        command = [sys.executable, "-m", "importer", *words]
+        done = subprocess.run(
+            command, cwd=here, env=everything, input=input, capture_output=True, check=False, timeout=120
+        )
+        said = done.stderr.decode()
+        assert "Traceback" not in said
+        return Ended(done.returncode, done.stdout.decode(), said)
+
+    return ended
+
+
+def write(path: Path, events: Events, *, gzipped: bool = False) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        events.write(file, gzip=gzipped)
+    return path
+
+
+def event(identifier: str, **properties: Any) -> bytes:
+    known = {"time": 1_700_000_000, "distinct_id": "u", "$insert_id": identifier}
+    return json.dumps({"event": "e", "properties": {**known, **properties}}).encode()
+
+
+def test_files_of_a_disk_and_of_a_bucket_are_imported_and_not_again(
+    run: Run, standin: Standin, bucket: Bucket, here: Path
+) -> None:
+    write(here / "day/a.jsonl", ROWS)
+    write(here / "day/b.jsonl.gz", Events(500, "small", seed=8), gzipped=True)
+    bucket.put("in/c.jsonl", event("c"))
+    first = run("import", "day", "gs://events/in/", "--json")
+    assert first.code == 0, first.err
+    assert first.json["total"]["imported"] == 3_501 == standin.summary()["received"]
+    assert {one["outcome"] for one in first.json["files"]} == {"done"}
+    again = run("import", "day", "gs://events/in/")
+    assert again.code == 0
+    assert "3 of 3 were imported before; --again imports them again." in again.err
+    assert standin.summary()["received"] == 3_501
+    assert run("import", "--again", "gs://events/in/c.jsonl", "--json").json["total"]["imported"] == 1
+    assert standin.ids()["c"] == 2
+    (here / "day/a.jsonl").write_bytes(event("new"))
+    assert run("import", "day", "--json").json["total"]["imported"] == 1
+
+
+def test_another_project_has_not_what_one_has(run: Run, standin: Standin, here: Path) -> None:
+    (here / "a.jsonl").write_bytes(event("a"))
+    for token in ("one", "two", "one"):
+        assert run("import", "a.jsonl", MIXPANEL_PROJECT_TOKEN=token).code == 0
+    assert standin.ids() == {"a": 2}
+
+
+def test_standard_input_is_imported(run: Run, standin: Standin) -> None:
+    ended = run("import", "-", "--json", input=gzip.compress(event("a") + b"\n" + event("b")))
+    assert (ended.code, ended.json["total"]["imported"]) == (0, 2)
+    assert standin.ids() == {"a": 1, "b": 1}
+
+
+def test_a_dry_run_checks_and_sends_nothing_and_needs_no_credentials(run: Run, standin: Standin, here: Path) -> None:
+    (here / "a.jsonl").write_bytes(b"\n".join([event("a"), b"no", event("b", time=1)]))
+    ended = run("import", "--dry-run", "a.jsonl", MIXPANEL_PROJECT_TOKEN=None)
+    assert ended.code == 1
+    assert re.search(r"would import", ended.out)
+    assert re.search(r"a\.jsonl +done +3 +1 +2 ", ended.out)
+    assert "1 rejected: properties.time: " in ended.err
+    assert [*here.iterdir()] == [here / "a.jsonl"]
+    assert standin.summary()["requests"] == 0
+    assert run("import", "a.jsonl", "--json").json["total"]["imported"] == 1, "a dry run leaves no receipt"
+
+
+def test_a_limit_takes_the_first_records_of_each_file_and_leaves_no_trace(
+    run: Run, standin: Standin, here: Path
+) -> None:
+    write(here / "a.jsonl", ROWS)
+    write(here / "b.jsonl.gz", ROWS, gzipped=True)
+    ended = run("import", "--limit", "7", "a.jsonl", "b.jsonl.gz", "--json")
+    assert [one["imported"] for one in ended.json["files"]] == [7, 7]
+    assert run("import", "a.jsonl", "--json").json["total"]["imported"] == 3_000
+    assert len(standin.ids()) == 3_000
+
+
+def test_rejects_are_in_a_file_here_that_can_be_replayed(run: Run, standin: Standin, here: Path) -> None:
+    (here / "a.jsonl").write_bytes(b"\n".join([event("a"), event("b", time=1)]))
+    ended = run("import", "a.jsonl")
+    assert ended.code == 1
+    (file,) = here.glob("rejects-*.jsonl")
+    assert f"Rejects are written to {file.name}; once their cause is mended: replay {file.name}" in ended.err
+    assert run("replay", file.name).code == 1
+
+
+def test_rejects_go_where_the_setting_says(run: Run, bucket: Bucket, here: Path) -> None:
+    (here / "a.jsonl").write_bytes(event("b", time=1))
+    assert run("import", "a.jsonl", "--rejects", "gs://events/rejects").code == 1
+    assert [one.insert_id for one in kept_rejects(bucket)] == ["b"]
+    assert not [*here.glob("rejects-*")]
+
+
+def test_checkpoints_go_where_the_setting_says(run: Run, bucket: Bucket, here: Path, tmp_path: Path) -> None:
+    (here / "a.jsonl").write_bytes(event("a"))
+    assert run("import", "a.jsonl", IMPORT_CHECKPOINTS="gs://events/own").code == 0
+    assert [name.rpartition("/")[2] for name in objects(bucket, "own/")] == ["receipt.json"]
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "code", "said"),
+    [
+        (["a.jsonl"], {"MIXPANEL_PROJECT_TOKEN": None}, 2, "The import stopped: No Mixpanel credentials are set"),
+        (["b.jsonl"], {}, 2, "The import stopped: there is no file or folder b.jsonl"),
+        (["empty"], {}, 2, "The import stopped: there is no file in empty"),
+        (["gs://events/b"], {}, 2, "The import stopped: there is nothing at gs://events/b: no object's name begins so"),
+        (["gs://no-such/b"], {}, 2, "The import stopped: gs://no-such/b cannot be listed: NotFound: 404"),
+        (["a.jsonl"], {"IMPORT_MAPPING": "broken.toml"}, 2, "The import stopped: "),
+        (["a.jsonl"], {"IMPORT_MAPPING": "no-such"}, 2, "The import stopped: "),
+        (["a.jsonl", "--backoff", "no"], {}, 2, "The import stopped: IMPORT_BACKOFF is 'no'"),
+        (["a.jsonl", "--env-file", "no.env"], {}, 2, "The import stopped: no.env cannot be read: No such file"),
+        (["a.jsonl"], {"STORAGE_EMULATOR_HOST": None, "IMPORT_CHECKPOINTS": "gs://b/x"}, 2, "Nobody is logged in at"),
+        (["x.png"], {}, 1, "x.png is unreadable: "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_is_wrong_is_said_in_a_sentence(
+    words: list[str], settings: dict[str, Any], code: int, said: str, run: Run, here: Path
+) -> None:
+    (here / "a.jsonl").write_bytes(event("a"))
+    (here / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    (here / "broken.toml").write_text("[[event\n")
+    (here / "empty").mkdir()
+    quiet: dict[str, Any] = {"NO_GCE_CHECK": "true", "HOME": str(here)}
+    ended = run("import", *words, **quiet, **settings)
+    assert ended.code == code
+    assert said in ended.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_said_in_a_sentence(run: Run, here: Path) -> None:
+    (here / "a.jsonl").write_bytes(event("a"))
+    (here / "a.jsonl").chmod(0)
+    ended = run("import", "a.jsonl")
+    assert (ended.code, "a.jsonl cannot be read: Permission denied" in ended.err) == (2, True)
+
+
+def test_a_full_disk_hands_back_what_could_not_be_stored(run: Run, standin: Standin, here: Path) -> None:
+    (here / "a.jsonl").write_bytes(b"\n".join([event("a"), b"no"]))
+    for second in range(20):
+        name = time.strftime("rejects-%Y%m%dT%H%M%S.jsonl", time.gmtime(time.time() + second))
+        (here / name).symlink_to("/dev/full")
+    ended = run("import", "a.jsonl")
+    assert ended.code == 2
+    assert "The import stopped: rejects-" in ended.err
+    assert "No space left on device" in ended.err
+
+
+def test_what_mixpanel_refuses_ends_all_and_is_said_once(run: Run, standin: Standin, here: Path) -> None:
+    standin.faults(credentials="another")
+    for name in "abc":
+        write(here / f"{name}.jsonl", ROWS)
+    ended = run("import", ".", "--at-once", "1")
+    assert ended.code == 2
+    assert "The import stopped: " in ended.err
+    assert standin.summary()["requests"] < 20
+
+
+def start(environment: Mapping[str, str], here: Path, *words: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "importer", *words]
+    return subprocess.Popen(
+        command, cwd=here, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_import_settles_says_how_to_go_on_and_goes_on_from_there(
+    number: signal.Signals, standin: Standin, environment: dict[str, str], here: Path, run: Run
+) -> None:
+    events = Events(40_000, "small", seed=5)
+    write(here / "a.jsonl", events)
+    standin.faults(latency=0.2)
+    quick: dict[str, Any] = {"IMPORT_BATCH_EVENTS": "500", "IMPORT_CONCURRENCY": "4"}
+    process = start({**environment, **quick}, here, "import", "a.jsonl")
+    wait_until(lambda: standin.summary()["received"] > 3_000)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 130
+    assert "Stopping: what is on its way is settled first." in said
+    assert "1 of 1 are not finished: the same command goes on from there." in said
+    received = standin.summary()["received"]
+    assert 3_000 < received < 40_000
+    standin.faults(latency=0)
+    ended = run("import", "a.jsonl", "--json", **quick)
+    assert ended.code == 0
+    assert ended.json["total"]["imported"] == 40_000
+    assert standin.ids().keys() == {*events.ids()}
+    assert standin.summary()["received"] == 40_000, "nothing was sent a second time"
+
+
+def test_interrupted_twice_it_ends_at_once(standin: Standin, environment: dict[str, str], here: Path) -> None:
+    write(here / "a.jsonl", Events(40_000, "small", seed=5))
+    standin.faults(latency=5)
+    process = start(environment, here, "import", "a.jsonl")
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    said = process.communicate(timeout=60)[1].decode()
+    assert (process.returncode, time.monotonic() - began < 2) == (130, True)
+    assert "Ended at once" in said
+
+
+def test_in_a_terminal_a_line_moves_and_the_table_stands_at_the_end(
+    standin: Standin, environment: dict[str, str], here: Path
+) -> None:
+    write(here / "a.jsonl", Events(20_000, "small", seed=5))
+    standin.faults(latency=0.2)
+    seen = bytearray()
+
+    def read(file: int) -> bytes:
+        data = os.read(file, 4_096)
+        seen.extend(data)
+        return b""
+
+    child, file = pty.fork()
+    if child == 0:  # pragma: no cover
+        os.chdir(here)
+        words = [sys.executable, "-m", "importer", "import", "a.jsonl"]
+        quick = {"IMPORT_BATCH_EVENTS": "500", "IMPORT_CONCURRENCY": "4", "TERM": "xterm", "COLUMNS": "120"}
+        os.execve(sys.executable, words, {**environment, **quick})  # noqa: S606
+    try:
+        while True:
+            read(file)
+    except OSError:  # the other end is closed
+        pass
+    _, status = os.waitpid(child, 0)
+    text = seen.decode()
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert re.search(r"a\.jsonl.*\d+%", text)
+    assert "0 of 1 files" in text
+    assert re.search(r"a\.jsonl.*done.*20,000.*20,000", text.split("\x1b[?25h")[-1])
