@@ -21,6 +21,7 @@ from importer.core.rejects import Reject
 from importer.core.summaries import Summaries
 from importer.errors import DeliveryError
 from importer.formats.content import records_of_message
+from importer.formats.reader import Rows
 from importer.reject_sinks.log import LogSink
 from importer.reject_sinks.place import sinks
 from importer.settings import Settings
@@ -53,6 +54,7 @@ class PushSource:
         )
         self._budget = MemoryBudget(settings.buffer_bytes)
         self._most_uncompressed = settings.buffer_bytes // 2
+        self._rows: Rows = "records" if settings.mapping else "events"
         self._failure: BaseException | None = None
         self._summaries = Summaries(self._batcher, "push", clock)
 
@@ -71,7 +73,7 @@ class PushSource:
         try:
             with self._batcher.source(reservation) as source:
                 pushed = await _message(request, reservation)
-                records = records_of_message(pushed.data, self._most_uncompressed)
+                records = records_of_message(pushed.data, self._most_uncompressed, self._rows)
                 if rejects := await source.deliver(pushed.source, records, pushed.data or pushed.attributes):
                     await self._keep(rejects)
         except InvalidPush as error:

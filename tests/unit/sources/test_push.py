@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -90,6 +91,19 @@ async def test_a_message_is_acknowledged_when_it_is_imported_and_counted(
     assert line["oldest_event_age_seconds"] > 0
     assert line["seconds"] < 10
     assert pushes.held == 0
+
+
+async def test_a_table_is_rows_for_the_mapping_that_is_set_and_else_its_columns_are_the_events(
+    standin: Standin, tried: Callable[..., Tried], tmp_path: Path
+) -> None:
+    (tmp_path / "shop.toml").write_text('event = "kind"\ntime = { path = "at", unit = "s" }\nuser_id = "user"\n')
+    mapped = tried(mapping=str(tmp_path / "shop.toml"))
+    assert (await mapped.push(wrapped(b"kind,at,user\nBought,1748779200,17\n"))).status_code == 204
+    plain = tried()
+    table = b"event,time,distinct_id,$insert_id\nSold,1748779200,17,b\n"
+    assert (await plain.push(wrapped(table))).status_code == 204
+    assert [line["imported"] for line in plain.logged("import")] == [1, 1]
+    assert len(standin.ids()) == 2
 
 
 @pytest.mark.parametrize("length", [None, 100])
