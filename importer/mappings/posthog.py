@@ -73,6 +73,7 @@ _LEFT_OUT = """
 """
 _PREFIXES = ("$feature/", "$feature_flag_", "$sdk_debug", "$replay_", "$session_recording", "$geoip_", "$web_vitals_")
 """How properties begin that are PostHog's own, or say more of the place than Mixpanel has names for."""
+_NO_REFERRER = ("$direct", "")
 _MAX_TARGETS = 4096
 
 
@@ -180,13 +181,15 @@ def _who(row: Row, given: dict[str, Any]) -> tuple[str, str]:
 
 def _put_place(properties: dict[str, Any], given: dict[str, Any]) -> None:
     """Adds the place; takes out that there is no referrer."""
-    if address := client_ip(given.get("$ip")):
+    address, country = given.get("$ip"), given.get("$geoip_country_code")
+    if address and (address := client_ip(address)):
         properties["ip"] = address
-    if code := country_code(given.get("$geoip_country_code")):
+    if country and (code := country_code(country)):
         properties["mp_country_code"] = code
-    for name in ("$referrer", "$referring_domain"):
-        if properties.get(name) in ("$direct", ""):
-            del properties[name]
+    if properties.get("$referrer") in _NO_REFERRER:
+        del properties["$referrer"]
+    if properties.get("$referring_domain") in _NO_REFERRER:
+        del properties["$referring_domain"]
 
 
 def _of_groups(groups: object) -> dict[str, Any]:

@@ -23,6 +23,7 @@ PLAIN = frozenset((str, bool, float, type(None)))
 
 _HUGE = 2**1024
 """No double holds this, and Mixpanel's decoder takes no larger number."""
+_NEGATIVE_HUGE = -_HUGE
 
 
 def kept(found: dict[str, Any], leave_out: frozenset[str] = RESERVED) -> dict[str, Any]:
@@ -39,7 +40,8 @@ def add(found: dict[str, Any], given: dict[str, Any]) -> InvalidRecord | None:
     for name, value in given.items():
         if value is None or name in RESERVED:
             continue
-        if value.__class__ not in PLAIN and (problem := _problem(value, 0)):
+        kind = value.__class__
+        if kind is not str and kind not in PLAIN and (problem := _problem(value, 0)):
             return _rejected(name, problem)
         found[name] = value
     return None
@@ -48,7 +50,7 @@ def add(found: dict[str, Any], given: dict[str, Any]) -> InvalidRecord | None:
 def is_scalar(value: object) -> bool:
     """Whether it is a text, a number or a boolean, and not empty: what one of Mixpanel's own properties may be."""
     kind = value.__class__
-    return (value != "" if kind in PLAIN else kind is int and -_HUGE < value < _HUGE) and value is not None  # type: ignore[operator]
+    return (value != "" if kind in PLAIN else kind is int and _NEGATIVE_HUGE < value < _HUGE) and value is not None  # type: ignore[operator]
 
 
 def too_many(properties: dict[str, Any]) -> InvalidRecord | None:
@@ -82,7 +84,8 @@ def beyond_limits(properties: dict[str, Any]) -> InvalidRecord | None:
     most 3 deep within a property. What completion adds, an `ip` and an `$insert_id`, counts.
     """
     for name, value in properties.items():
-        if value.__class__ not in PLAIN and (problem := _problem(value, 0)):
+        kind = value.__class__
+        if kind is not str and kind not in PLAIN and (problem := _problem(value, 0)):
             return _rejected(name, problem)
     return too_many(properties)
 
@@ -112,7 +115,7 @@ def _rejected(name: str, problem: str) -> InvalidRecord:
 def _problem(value: Any, depth: int) -> str | None:
     kind = value.__class__
     if kind is int:
-        return None if -_HUGE < value < _HUGE else "holds a number that is too large"
+        return None if _NEGATIVE_HUGE < value < _HUGE else "holds a number that is too large"
     if kind is dict:
         depth += 1
         if depth > MAX_DEPTH:
