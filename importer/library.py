@@ -15,13 +15,13 @@ from functools import cache
 from importer import log
 from importer.core.ordered import run
 from importer.core.pipeline import Pipeline
-from importer.core.rejects import MakeSink, RejectSink
+from importer.core.rejects import RejectSink
 from importer.core.report import Report
 from importer.errors import HandedBack, SourceGone
 from importer.limits import CHUNK_BYTES
 from importer.objects import DOWNLOAD_SECONDS, Imported, OnProgress, import_object, limits, told
 from importer.records import Block, Readable
-from importer.reject_sinks.place import sinks
+from importer.reject_sinks.place import RejectStore
 from importer.settings import Settings, from_environment, not_settings
 from importer.storage.checkpoints import Resumable, checkpoints_of
 from importer.storage.store import Patience, store
@@ -70,10 +70,10 @@ def import_records(
         SettingsError: the settings name something that cannot be loaded.
     """
     started = time.monotonic()
-    pipeline, make_sink = _parts(settings)
+    pipeline, reject_store = _parts(settings)
     report = Report()
     blocks = told(_blocks(records), report, on_progress)
-    sink = rejects or (make_sink(source) if make_sink else None)
+    sink = rejects or reject_store.for_source(source)
     return run(pipeline, source, blocks, sink, limits(settings, started, time_limit), report)
 
 
@@ -105,7 +105,7 @@ def import_file(
         HandedBack, SettingsError: see `import_records`.
     """
     started = time.monotonic()
-    pipeline, make_sink = _parts(settings)
+    pipeline, reject_store = _parts(settings)
     reading = _opened(address, settings)
     source = reading.source if isinstance(reading, Resumable) else reading.name
     try:
@@ -113,7 +113,7 @@ def import_file(
             pipeline,
             reading,
             source,
-            rejects or (make_sink(source) if make_sink else None),
+            rejects or reject_store.for_source(source),
             limits(settings, started, time_limit),
             checkpoints_of(reading, settings) if isinstance(reading, Resumable) else None,
             again=again,
@@ -187,7 +187,7 @@ def _blocks(records: Iterable[bytes]) -> Iterator[Block]:
 _LOCKS: dict[int, threading.Lock] = {}
 
 
-def _parts(settings: Settings) -> tuple[Pipeline, MakeSink | None]:
+def _parts(settings: Settings) -> tuple[Pipeline, RejectStore]:
     """What sends, of this process. A lock of the process that it was forked from may be held there for ever."""
     process = os.getpid()
     with _LOCKS.setdefault(process, threading.Lock()):
@@ -195,5 +195,5 @@ def _parts(settings: Settings) -> tuple[Pipeline, MakeSink | None]:
 
 
 @cache
-def _made(_process: int, settings: Settings) -> tuple[Pipeline, MakeSink | None]:
-    return Pipeline(settings), sinks(settings.rejects)
+def _made(_process: int, settings: Settings) -> tuple[Pipeline, RejectStore]:
+    return Pipeline(settings), RejectStore(settings.rejects)

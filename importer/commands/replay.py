@@ -12,7 +12,7 @@ from importer.commands.options import Command, settings_here
 from importer.commands.reject_file import Replay, replay
 from importer.core.pipeline import Pipeline
 from importer.reject_sinks.file import FileSink
-from importer.reject_sinks.place import sinks
+from importer.reject_sinks.place import RejectStore
 from importer.settings import Settings
 from importer.storage.store import store
 
@@ -49,8 +49,7 @@ async def _replay_all(settings: Settings, files: list[str], *, remove: bool) -> 
     seen: set[bytes] = set()
     total = Replay()
     with ExitStack() as open_files:
-        make_sink = sinks(settings.rejects)
-        again = make_sink("replay") if make_sink else open_files.enter_context(FileSink())
+        again = RejectStore(settings.rejects).for_source("replay") or open_files.enter_context(FileSink())
         for number, file in enumerate(files, 1):
             at = f"{number} of {len(files)}: {file}"
 

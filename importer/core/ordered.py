@@ -128,7 +128,7 @@ class _Run:
 
     def _take(self, block: Block) -> None:
         """Puts what becomes of a block's records in spans."""
-        cursor = Cursor(block)
+        cursor = Cursor(block, makes_events=self._pipeline.makes_events)
         for nth, made in self._pipeline.prepare_block(block):
             place = cursor.place(nth)
             self._look_at_clock(place)
@@ -136,7 +136,7 @@ class _Run:
                 self._last = place
                 self._take_one(place, block.records[nth], made)
             else:
-                self._take_stretch(*cursor.stretch(nth, made, are_made=self._pipeline.makes_events), made)
+                self._take_stretch(*cursor.stretch(nth, made), made)
                 self._last = cursor.place(nth + len(made) - 1)
 
     def _take_stretch(self, place: Place, size: int, events: list[bytes]) -> None:

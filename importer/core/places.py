@@ -55,10 +55,16 @@ class Place(Struct, frozen=True):
 
 
 class Cursor:
-    """Goes through the records of a block, forwards: which line and offset each has."""
+    """Goes through the records of a block, forwards: which line and offset each has.
 
-    def __init__(self, block: Block) -> None:
+    Args:
+        block: the records.
+        makes_events: whether events are made of them, so that an event does not tell how its record came.
+    """
+
+    def __init__(self, block: Block, *, makes_events: bool = False) -> None:
         self._block = block
+        self._makes_events = makes_events
         self._index = 0
         self._offset = block.offset
 
@@ -72,21 +78,15 @@ class Cursor:
             self._index = nth
         return block.line + nth, self._offset
 
-    def stretch(self, nth: int, events: list[bytes], *, are_made: bool = False) -> tuple[Place, int]:
-        """The place of records that gave one event each, and their bytes, with one more for each.
-
-        Args:
-            nth: the first record.
-            events: theirs.
-            are_made: whether a mapping made them, so that they do not tell how their records came.
-        """
+    def stretch(self, nth: int, events: list[bytes]) -> tuple[Place, int]:
+        """The place of records that gave one event each, and their bytes, with one more for each."""
         block = self._block
         line, offset = self.place(nth)
         is_all = len(events) == len(block.records)
         records = block.records if is_all else block.records[nth : nth + len(events)]
         size = block.size if is_all else sum(map(len, records)) + len(records)
         places = block.places and block.places[nth : nth + len(events)]
-        if are_made:
+        if self._makes_events:
             return Place(line, offset, records, places=places), size
         if events == records:
             return Place(line, offset, places=places), size

@@ -6,7 +6,7 @@ each has an outcome of its own, so that a bad one costs itself alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
@@ -40,6 +40,11 @@ class Prepared(Struct):
         """How often the record counts as read: once for each outcome."""
         return len(self.events) + len(self.dropped) + len(self.rejected)
 
+    @property
+    def is_one_event(self) -> bool:
+        """Whether it became one event, and nothing else is to be said of it."""
+        return len(self.events) == 1 and not (self.dropped or self.rejected or self.changed)
+
 
 class Preparer:
     """Prepares records, each on its own: whatever one holds, nothing is raised for it.
@@ -61,6 +66,7 @@ class Preparer:
         self._filters = mapped.filters if mapped else None
         self._transform = transform
         self.makes_events = bool(self._mapping or self._filters or transform)
+        self._is_plain = not (self._filters or transform)
 
     def prepare(self, record: bytes) -> Prepared:
         """Prepares one record; white space around it does not count."""
@@ -71,7 +77,12 @@ class Preparer:
                 return Prepared((self._completer.complete(record),))
             if len(record) >= MAX_EVENT_BYTES:
                 raise InvalidRecord("is too long: Mixpanel takes events under 1 MB")
-            return self._complete(record, [read_object(record)] if self._mapping is None else self._mapping(record))
+            if self._mapping is None:
+                return self._complete(record, [read_object(record)])
+            outcomes = self._mapping(record)
+            if self._is_plain and len(outcomes) == 1 and outcomes[0].__class__ is dict:
+                return Prepared((self._completer.complete_made(outcomes[0], record, 0),))
+            return self._complete(record, outcomes)
         except InvalidRecord as invalid:
             return Prepared(rejected=(self._reason(record, invalid),))
         except RecursionError:
@@ -84,8 +95,8 @@ class Preparer:
             The index of a record, and either the events of it and of those that follow, one of each, or what became of
             it alone. Blank lines are no records.
         """
-        if self._mapping is not None and self._transform is None:
-            yield from self._mapped(block.records)
+        if self.makes_events:
+            yield from self._made_of(block)
             return
         for nth, events in self._stretches(block):
             if events:
@@ -93,59 +104,35 @@ class Preparer:
             elif type(block.records[nth]) is Malformed or not is_blank(block.records[nth]):
                 yield nth, self.prepare(block.records[nth])
 
-    def _stretches(self, block: Block) -> Iterator[tuple[int, list[bytes]]]:
-        """The index of a record, and the events of it and of those that follow; none where it goes alone."""
-        records = block.records
-        if self.makes_events or (not block.are_lines and Malformed in map(type, records)):
-            yield from ((nth, []) for nth in range(len(records)))
-            return
-        yield from self._completer.stretches(records, are_lines=block.are_lines)
-
-    def _mapped(self, records: Sequence[bytes]) -> Iterator[tuple[int, list[bytes] | Prepared]]:
-        """The same where there is a mapping: most vendors' records become one event each."""
-        first = 0
+    def _made_of(self, block: Block) -> Iterator[tuple[int, list[bytes] | Prepared]]:
+        """What is made of a block's records: together those that become one event each, unless the user's transform
+        is among what makes it, which may take its time for each."""
         events: list[bytes] = []
-        for nth, record in enumerate(records):
-            made = self._event_or_more(record)
-            if isinstance(made, bytes):
-                events.append(made)
+        first = 0
+        for nth, record in enumerate(block.records):
+            prepared = self.prepare(record)
+            if self._transform is None and prepared.is_one_event:
+                first = first if events else nth
+                events.append(prepared.events[0])
                 continue
             if events:
                 yield first, events
                 events = []
-            first = nth + 1
-            if made is not None:
-                yield nth, made
+            if type(record) is Malformed or not is_blank(record):
+                yield nth, prepared
         if events:
             yield first, events
 
-    def _event_or_more(self, record: bytes) -> bytes | Prepared | None:
-        """The one event that a record becomes, if no filter changed it, else what becomes of it. A blank line: None."""
-        if type(record) is Malformed or len(record) >= MAX_EVENT_BYTES:
-            return self.prepare(record)
-        outcomes: list[Outcome] = self._mapping(record)  # type: ignore[misc]  # the caller has seen that there is one
-        if len(outcomes) != 1 or outcomes[0].__class__ is not dict:
-            return None if is_blank(record) else self._complete(record, outcomes)
-        (event,) = outcomes
-        rules: list[str] = []
-        if self._filters is not None:
-            event = self._filters.apply(event, rules)  # type: ignore[arg-type]
-            if event.__class__ is not dict or rules:
-                return self._completed(record, outcomes=[event], changed=rules)
-        try:
-            return self._completer.complete_made(event, record, 0)  # type: ignore[arg-type]
-        except InvalidRecord as invalid:
-            return Prepared(rejected=(self._reason(record, invalid),))
-        except RecursionError:
-            return Prepared(rejected=(InvalidRecord("is nested too deeply"),))
+    def _stretches(self, block: Block) -> Iterator[tuple[int, list[bytes]]]:
+        """The index of a record, and the events of it and of those that follow; none where it goes alone."""
+        records = block.records
+        if not block.are_lines and Malformed in map(type, records):
+            yield from ((nth, []) for nth in range(len(records)))
+            return
+        yield from self._completer.stretches(records, are_lines=block.are_lines)
 
-    def _complete(self, record: bytes, outcomes: Sequence[Outcome]) -> Prepared:
-        """What becomes of a record that a mapping gave these outcomes for."""
-        changed: list[str] = []
-        return self._completed(record, self._passed(outcomes, changed), changed)
-
-    def _completed(self, record: bytes, outcomes: Iterable[Outcome], changed: list[str]) -> Prepared:
-        """Checks and completes what was made of a record, and has passed filters and transform.
+    def _complete(self, record: bytes, outcomes: list[Outcome]) -> Prepared:
+        """Filters, transforms, checks and completes what a record or the mapping gave.
 
         An event's number counts all outcomes before it: what a filter or transform drops from now on changes no other
         event's `$insert_id`.
@@ -153,7 +140,8 @@ class Preparer:
         events: list[bytes] = []
         dropped: list[Dropped] = []
         rejected: list[InvalidRecord] = []
-        for number, outcome in enumerate(outcomes):
+        changed: list[str] = []
+        for number, outcome in enumerate(self._made(outcomes, changed)):
             if isinstance(outcome, Dropped):
                 dropped.append(outcome)
             elif isinstance(outcome, InvalidRecord):
@@ -165,8 +153,8 @@ class Preparer:
                     rejected.append(self._reason(record, invalid))
         return Prepared(events, dropped, rejected, changed)
 
-    def _passed(self, outcomes: Sequence[Outcome], changed: list[str]) -> Iterator[Outcome]:
-        """What filters and transform make of each, one after the other."""
+    def _made(self, outcomes: list[Outcome], changed: list[str]) -> Iterator[Outcome]:
+        """What filters and transform make of these, one after the other."""
         for outcome in outcomes:
             if self._filters is not None and isinstance(outcome, dict):
                 rules: list[str] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
@@ -100,10 +100,6 @@ class RejectSink(Protocol):
         Raises:
             RejectSinkError: not all of them are. Keeping them again is harmless, `replay` sends each once.
         """
-
-
-MakeSink = Callable[[str], RejectSink]
-"""Makes the sink for one attempt at one source, such as `gs://bucket/name#generation`."""
 
 
 class RejectLog:

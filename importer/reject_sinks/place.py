@@ -1,24 +1,38 @@
-"""Where rejects are stored, beyond the log: a bucket or a topic, as `IMPORT_REJECTS` names it.
+"""Where rejects are stored beyond the log, as `IMPORT_REJECTS` names it: an object store, or a topic.
 
-To add a kind of place: a class with `store` (see `rejects.RejectSink`), and a line in `_KINDS`.
+To add a kind of place that is no object store: a class with `store` (see `rejects.RejectSink`), and a branch here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importer.core.rejects import RejectSink
+from importer.reject_sinks.objects import ObjectSink
+from importer.reject_sinks.topic import TopicSink
+from importer.storage.paths import folder_of
+from importer.storage.store import Patience, Store, store
 
-from importer.core.rejects import MakeSink
-from importer.reject_sinks.bucket import in_bucket
-from importer.reject_sinks.topic import on_topic
-
-_KINDS: dict[str, Callable[[str], MakeSink]] = {"gs://": in_bucket, "projects/": on_topic}
+_TOPICS = "projects/"
 
 
-def sinks(place: str | None) -> MakeSink | None:
-    """What makes the sinks that keep rejects in `place` (`IMPORT_REJECTS`); None where there is no place.
+class RejectStore:
+    """The place where a process stores its rejects. What its cloud needs is imported when it is made.
 
-    The clients of Google's that it takes are imported here, when the setting asks for them.
+    Args:
+        place: `IMPORT_REJECTS`; None where the log is all there is.
+        seconds: for which one of its operations is tried again.
     """
-    if place is None:
-        return None
-    return next(make for start, make in _KINDS.items() if place.startswith(start))(place)
+
+    def __init__(self, place: str | None, seconds: float = 60.0) -> None:
+        self._folder = place.rstrip("/") if place else ""
+        self._objects: Store | None = None
+        self._topic: TopicSink | None = None
+        if place and place.startswith(_TOPICS):
+            self._topic = TopicSink.opened(place, seconds)
+        elif place:
+            self._objects = store(place, Patience(total=seconds))
+
+    def for_source(self, source: str) -> RejectSink | None:
+        """The sink for one attempt at one source, such as `gs://bucket/name#generation`; None where the log is all."""
+        if self._objects is not None:
+            return ObjectSink(self._objects, f"{self._folder}/{folder_of(source)}")
+        return self._topic

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import wait
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from importer.core.rejects import MakeSink, Reject
+from importer.core.rejects import Reject
 from importer.errors import RejectSinkError
-from importer.reject_sinks.bucket import SECONDS, gzipped
+from importer.reject_sinks.objects import gzipped
 
 if TYPE_CHECKING:
     from google.cloud.pubsub_v1 import PublisherClient
@@ -35,9 +35,17 @@ class TopicSink:
     A line too long for a message is gzipped: a message's own data was no longer than that, so it nearly always fits.
     """
 
-    def __init__(self, publisher: PublisherClient, topic: str) -> None:
+    def __init__(self, publisher: PublisherClient, topic: str, seconds: float = 60.0) -> None:
         self._publisher = publisher
         self._topic = topic
+        self._seconds = seconds
+
+    @classmethod
+    def opened(cls, topic: str, seconds: float) -> Self:
+        """The sink for a topic, which is waited for so long for each slice."""
+        from google.cloud.pubsub_v1 import PublisherClient  # noqa: PLC0415
+
+        return cls(PublisherClient(), topic, seconds)
 
     def store(self, rejects: Sequence[Reject]) -> None:
         """See `rejects.RejectSink`. Publishes them in slices, and waits until each is confirmed."""
@@ -51,8 +59,8 @@ class TopicSink:
 
     def _publish(self, rejects: Sequence[Reject]) -> None:
         futures = [self._publisher.publish(self._topic, _data(reject), **_attributes(reject)) for reject in rejects]
-        if wait(futures, timeout=SECONDS).not_done:
-            raise RejectSinkError(f"{self._topic} did not take them within {SECONDS:g} s")
+        if wait(futures, timeout=self._seconds).not_done:
+            raise RejectSinkError(f"{self._topic} did not take them within {self._seconds:g} s")
         for future in futures:
             future.result()
 
@@ -86,10 +94,3 @@ def _attributes(reject: Reject) -> dict[str, str]:
         "insert_id": reject.insert_id or "",
     }
     return {name: value.encode()[:_ATTRIBUTE_BYTES].decode(errors="ignore") for name, value in attributes.items()}
-
-
-def on_topic(place: str) -> MakeSink:
-    from google.cloud.pubsub_v1 import PublisherClient  # noqa: PLC0415
-
-    publisher = PublisherClient()
-    return lambda _: TopicSink(publisher, place)

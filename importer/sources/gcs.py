@@ -13,7 +13,7 @@ from importer.core.pipeline import Pipeline
 from importer.core.report import Report
 from importer.errors import HandedBack, SourceGone
 from importer.objects import DOWNLOAD_SECONDS, Imported, import_object, limits, reason_of
-from importer.reject_sinks.place import sinks
+from importer.reject_sinks.place import RejectStore
 from importer.settings import Settings
 from importer.storage.checkpoints import checkpoints_of
 from importer.storage.gcs import Download, Object, access
@@ -37,7 +37,7 @@ class BucketSource:
         self._log = log.get()
         self._pipeline = Pipeline(settings, clock)
         self._access = access(Patience(DOWNLOAD_SECONDS, settings.timeout, settings.backoff))
-        self._sinks = sinks(settings.rejects)
+        self._rejects = RejectStore(settings.rejects)
 
     def handle(self, event: CloudEvent) -> None:
         """Imports the object that a CloudEvent announces. When this returns, the event is settled.
@@ -74,7 +74,7 @@ class BucketSource:
             self._pipeline,
             download,
             download.source,
-            self._sinks(download.source) if self._sinks else None,
+            self._rejects.for_source(download.source),
             limits(self._settings, started),
             checkpoints_of(download, self._settings),
             again=again,

@@ -16,7 +16,7 @@ from google.cloud.pubsub_v1 import PublisherClient
 
 from importer.core.rejects import Reject, rejected_record
 from importer.errors import InvalidRecord, RejectSinkError
-from importer.reject_sinks.place import sinks
+from importer.reject_sinks.place import RejectStore
 from importer.reject_sinks.topic import TopicSink
 from sandbox.processes import free_port
 from sandbox.topic.emulator import Emulator
@@ -66,13 +66,13 @@ def pulled(topic: str, emulator: Emulator) -> Pull:
 
 
 def test_each_reject_is_a_message_with_its_reason_and_place(topic: str, pulled: Pull) -> None:
-    make = sinks(topic)
-    assert make
+    sink = RejectStore(topic).for_source(SOURCE)
+    assert sink
     kept = [
         reject(1, b'{"event":"e","properties":{"time":1,"distinct_id":"u","$insert_id":"id-1"}}', "is old", "time"),
         *(reject(line) for line in range(2, 1_500)),
     ]
-    make(SOURCE).store(kept)
+    sink.store(kept)
     messages = pulled(len(kept))
     assert [msgspec.json.decode(data, type=Reject) for data, _ in messages] == kept
     assert [attributes for _, attributes in messages[:2]] == [
@@ -110,7 +110,6 @@ def test_on_a_topic_that_does_not_exist_nothing_is_kept_and_it_is_named(
 
 def test_what_the_topic_does_not_confirm_in_time_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
-    monkeypatch.setattr("importer.reject_sinks.topic.SECONDS", 0.2)
     topic = "projects/p/topics/rejects"
     with pytest.raises(RejectSinkError, match=rf"^{topic} did not take them within 0.2 s$"):
-        TopicSink(PublisherClient(), topic).store([reject(1)])
+        TopicSink(PublisherClient(), topic, seconds=0.2).store([reject(1)])

@@ -36,7 +36,7 @@ async def main() -> None:
     os.environ["STORAGE_EMULATOR_HOST"] = "http://127.0.0.1:9"
     from importer.core.batcher import Batcher
     from importer.core.pipeline import Pipeline
-    from importer.reject_sinks.place import sinks
+    from importer.reject_sinks.place import RejectStore
     from importer.settings import from_environment
     from importer.sources.gcs import BucketSource
     from importer.sources.pubsub.push import PushSource
@@ -48,7 +48,7 @@ async def main() -> None:
     BucketSource(settings)
     PushSource(settings)
     store("gs://b/c")
-    sinks("gs://b/r")
+    RejectStore("gs://b/r")
     after = state()
     assert before == after, [name for name in before if before[name] != after[name]]
 

@@ -23,7 +23,7 @@ from importer.errors import DeliveryError
 from importer.formats.content import records_of_message
 from importer.formats.reader import Rows
 from importer.reject_sinks.log import LogSink
-from importer.reject_sinks.place import sinks
+from importer.reject_sinks.place import RejectStore
 from importer.settings import Settings
 from importer.sources.pubsub.message import MAX_PUSH_BYTES, InvalidPush, Message, head, message
 
@@ -47,11 +47,9 @@ class PushSource:
         self._batcher = Batcher(
             Pipeline(settings, clock), _RETRY_SECONDS if settings.retry_seconds is None else settings.retry_seconds
         )
-        make_sink = sinks(settings.rejects)
+        sink = RejectStore(settings.rejects).for_source("messages")
         self._log_sink = LogSink()
-        self._buffered_sink = (
-            BufferedRejectSink(make_sink("messages"), logged=settings.log_rejects) if make_sink else None
-        )
+        self._buffered_sink = BufferedRejectSink(sink, logged=settings.log_rejects) if sink else None
         self._budget = MemoryBudget(settings.buffer_bytes)
         self._most_uncompressed = settings.buffer_bytes // 2
         self._rows: Rows = "records" if settings.mapping else "events"

@@ -212,21 +212,33 @@ def test_what_a_transform_made_and_mixpanel_refused_is_rejected_as_it_came(
     ]
 
 
-def test_what_a_mapping_made_of_many_and_mixpanel_refused_is_rejected_as_each_came(
-    standin: Standin, pipeline: MakePipeline
+def row_of_posthog(number: int, name: str = "Signup", year: int = 2024) -> bytes:
+    row = {"uuid": f"id-{number}", "event": name, "distinct_id": "u", "properties": {}, "timestamp": f"{year}-01-01"}
+    return json.dumps(row).encode()
+
+
+@pytest.mark.parametrize("batch_events", [7, 2000])
+def test_what_a_mapping_made_arrives_and_what_mixpanel_refused_is_rejected_as_it_came(
+    standin: Standin, pipeline: MakePipeline, batch_events: int
 ) -> None:
-    calls = [
-        b'{"type":"track","messageId":"m%d","userId":"u","event":"Signup","timestamp":"%b-01T00:00:00Z"}'
-        % (n, b"2999-01" if n % 7 == 0 else b"2025-06")
-        for n in range(1, 51)
-    ]
-    calls[9] = b'{"type":"identify","messageId":"m","userId":"u"}'
-    calls[20] = b'{"type":"track"}'
+    """Every tenth record is no event, another one is broken, and of another one Mixpanel does not take the time."""
+    lines = [row_of_posthog(n) for n in range(500)]
+    for n in range(0, 500, 10):
+        lines[n] = row_of_posthog(n, "$feature_flag_called")
+        lines[n + 3] = b"{"
+        lines[n + 5] = b" "
+        lines[n + 8] = row_of_posthog(n + 8, year=2999)
+    content = b"\n".join(lines)
     kept = Kept()
-    report = imported(pipeline(mapping="segment", batch_events=8), b"\n".join(calls), kept)
-    assert (report.read, report.imported, report.dropped, report.rejected) == (50, 42, 1, 7)
-    assert [(one.line, one.record()) for one in kept.rejects] == [(n, calls[n - 1]) for n in range(7, 50, 7)]
-    assert len(standin.ids()) == 42
+    report = imported(pipeline(mapping="posthog", batch_events=batch_events), content, kept)
+    assert (report.read, report.imported, report.dropped, report.rejected) == (450, 300, 50, 100)
+    assert report.dropped_by == {"feature flag call": 50}
+    assert report.bytes == sum(map(len, lines)) - 50
+    wanted = [n for n in range(500) if n % 10 in (3, 8)]
+    ends = list(itertools.accumulate(len(line) + 1 for line in lines))
+    rejects = sorted(kept.rejects, key=lambda reject: reject.line)
+    assert [(reject.line, reject.offset) for reject in rejects] == [(n + 1, ends[n - 1]) for n in wanted]
+    assert [reject.record() for reject in rejects] == [lines[n] for n in wanted]
 
 
 # What ends before its end

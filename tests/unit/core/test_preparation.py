@@ -272,49 +272,6 @@ def test_with_a_transform_each_record_of_a_block_comes_alone() -> None:
     assert [(nth, isinstance(made, Prepared)) for nth, made in found] == [(0, True), (2, True)]
 
 
-def by_name(record: bytes) -> list[Outcome]:
-    """Gives what the record's name says: events, something dropped, a reject."""
-    name = record.strip().decode()
-    kinds: dict[str, list[Outcome]] = {
-        "event": [json.loads(NO_ID)],
-        "two": [json.loads(NO_ID), json.loads(GOOD)],
-        "drop": [Dropped("drop")],
-        "reject": [InvalidRecord("is a reject")],
-        "no event": [{"event": ""}],
-        "changed": [{**json.loads(GOOD), "changed": True}],
-        "out": [{**json.loads(GOOD), "out": True}],
-    }
-    return kinds.get(name, [InvalidRecord("is blank")])
-
-
-class Marked:
-    """Filters that do what an event says."""
-
-    def apply(self, event: dict[str, Any], changed: list[str]) -> dict[str, Any] | Dropped:
-        if event.pop("changed", False):
-            changed.append("mark")
-        return Dropped("filter: out") if event.pop("out", False) else event
-
-
-@pytest.mark.parametrize("filters", [None, Marked()])
-def test_mapped_records_come_together_and_are_what_each_is_alone(filters: Any) -> None:
-    names = ["event", "event", "two", "event", "", "drop", "reject", "event", "no event", "changed", "out", "event"]
-    records = [*(name.encode() for name in names), Malformed(b"x", "is malformed"), b"e" * MAX_EVENT_BYTES]
-    preparer = Preparer("0", Mapped(by_name, filters))
-    found = list(preparer.prepare_block(block(*records)))
-    assert found[0] == (0, [preparer.prepare(b"event").events[0]] * 2)
-    together = {nth + n: one for nth, made in found if isinstance(made, list) for n, one in enumerate(made)}
-    alone = {nth: made for nth, made in found if isinstance(made, Prepared)}
-    assert together.keys() | alone.keys() == set(range(len(records))) - {names.index("")}
-    for nth, event in together.items():
-        assert list(preparer.prepare(records[nth]).events) == [event]
-    for nth, made in alone.items():
-        expected = preparer.prepare(records[nth])
-        assert list(made.events) == list(expected.events)
-        assert repr([*made.dropped, *made.rejected]) == repr([*expected.dropped, *expected.rejected])
-        assert list(made.changed) == list(expected.changed)
-
-
 @pytest.mark.parametrize("content", [b"", b" ", GOOD])
 def test_what_no_record_can_be_made_of_is_rejected_whatever_its_bytes(content: bytes) -> None:
     malformed = Malformed(content, "has too few cells")
@@ -322,3 +279,29 @@ def test_what_no_record_can_be_made_of_is_rejected_whatever_its_bytes(content: b
     assert isinstance(good[1], Prepared)
     assert isinstance(bad[1], Prepared)
     assert (good[1].events, reason(bad[1])) == ((GOOD,), "has too few cells")
+
+
+def counting(record: bytes) -> list[Outcome]:
+    """One event for a digit, none for another character, two for two of them."""
+    if not record.isdigit():
+        return [Dropped("no digit")]
+    properties = {"time": 1_700_000_000, "distinct_id": "u", "$insert_id": "i"}
+    return [{"event": chr(each), "properties": properties} for each in record]
+
+
+def test_what_a_mapping_makes_one_event_each_of_goes_together_and_what_it_does_not_alone() -> None:
+    preparer = Preparer(None, Mapped(counting, None))
+    records = [b"1", b"2", b"x", b" ", b"3", b"45", b"6"]
+    found = dict(preparer.prepare_block(block(*records)))
+    assert found == {
+        0: [*preparer.prepare(b"1").events, *preparer.prepare(b"2").events],
+        2: preparer.prepare(b"x"),
+        4: [*preparer.prepare(b"3").events],
+        5: preparer.prepare(b"45"),
+        6: [*preparer.prepare(b"6").events],
+    }
+
+
+def test_what_a_transform_may_take_its_time_for_goes_alone() -> None:
+    preparer = Preparer(None, None, lambda record: record)
+    assert list(preparer.prepare_block(block(GOOD, GOOD))) == [(0, preparer.prepare(GOOD)), (1, preparer.prepare(GOOD))]

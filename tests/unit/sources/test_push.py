@@ -167,8 +167,8 @@ async def test_rejects_are_stored_before_a_message_is_acknowledged_and_counted_o
                 raise RejectSinkError("no room")
 
     sink = Sink()
-    monkeypatch.setattr("importer.sources.pubsub.push.sinks", lambda _: lambda _: sink)
-    pushes = tried(rejects="gs://b/rejects")
+    monkeypatch.setattr("importer.reject_sinks.place.RejectStore.for_source", lambda *_: sink)
+    pushes = tried()
     first = await pushes.push(wrapped(EVENT + b"\nbad"))
     assert told(first) == (503, b"Deliver this again later: the rejects could not be kept: no room.\n", "10")
     second = await pushes.push(wrapped(EVENT + b"\nbad"))
@@ -188,8 +188,8 @@ async def test_an_error_of_our_own_is_no_acknowledgement(
         def store(self, rejects: Sequence[Reject]) -> None:
             raise LookupError
 
-    monkeypatch.setattr("importer.sources.pubsub.push.sinks", lambda _: lambda _: Broken())
-    pushes = tried(rejects="gs://b/rejects")
+    monkeypatch.setattr("importer.reject_sinks.place.RejectStore.for_source", lambda *_: Broken())
+    pushes = tried()
     with pytest.raises(LookupError):
         await pushes.push(wrapped(b"bad"))
     (line,) = pushes.logged("import")
