@@ -19,7 +19,7 @@ from importer.commands.terminal import say, sentences
 from importer.commands.work import AT_ONCE, File, How, Reasons, Work
 from importer.core.pipeline import Pipeline
 from importer.reject_sinks.file import FileSink
-from importer.reject_sinks.place import sinks
+from importer.reject_sinks.place import RejectStore
 from importer.settings import Settings
 from importer.storage.leases import Leases
 
@@ -100,8 +100,8 @@ def rejects_kept(settings: Settings, *, is_kept: bool = True) -> Iterator[Reason
     """What stores rejects: in the place that the settings name, or in a file here."""
     if not is_kept:
         yield Reasons(None)
-    elif make := sinks(settings.rejects):
-        yield Reasons(make)
+    elif settings.rejects:
+        yield Reasons(RejectStore(settings.rejects).for_source)
     else:
         with FileSink(_REJECTS_SAID) as file:
             yield Reasons(lambda _: file)

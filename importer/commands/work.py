@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -13,7 +13,7 @@ from importer.commands.options import is_a_job
 from importer.commands.places import STANDARD_INPUT, opened
 from importer.commands.watched import Watched
 from importer.core.pipeline import Pipeline
-from importer.core.rejects import MakeSink, Reject, RejectSink
+from importer.core.rejects import Reject, RejectSink
 from importer.core.report import Report
 from importer.errors import DeliveryError, HandedBack, ImporterError, RejectSinkError, SourceGone, StorageError
 from importer.objects import DOWNLOAD_SECONDS, Imported, import_object, limits, reason_of
@@ -86,7 +86,7 @@ class Watcher(Protocol):
 class Reasons:
     """Why records are rejected, and how often: the sinks that it hands out count, and pass on."""
 
-    make: MakeSink | None
+    make: Callable[[str], RejectSink | None] | None
     counts: Counter[str] = field(default_factory=Counter)
     first: dict[str, str] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
