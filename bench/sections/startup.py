@@ -95,7 +95,7 @@ def report(found: Mapping[str, list[Start]]) -> str:
 
 def _start(target: str, places: _Places) -> Start:
     port = processes.free_port()
-    source = processes.ROOT / ("bench/empty.py" if target in _empties() else "main.py")
+    source = processes.ROOT / ("bench/contenders/empty.py" if target in _empties() else "main.py")
     command: list[str | Path] = [Path(sys.executable).with_name("functions-framework"), "--target", target]
     command += ["--source", source, "--host", "127.0.0.1", "--port", str(port)]
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(processes.ROOT), **places.settings}
