@@ -8,6 +8,7 @@ one event give the same Mixpanel event.
 from __future__ import annotations
 
 import re
+from operator import itemgetter
 from typing import Any
 
 from importer.errors import InvalidRecord
@@ -18,8 +19,8 @@ from importer.mappings.decoding import as_object
 from importer.mappings.identity import as_id, identify
 from importer.mappings.insert_ids import insert_id
 from importer.mappings.outcome import Dropped, Outcome
-from importer.mappings.properties import beyond_limits, kept
-from importer.mappings.snowplow_lines import COLUMNS, DOUBLES, decode_line, double_of, is_line
+from importer.mappings.properties import add, beyond_limits, too_many
+from importer.mappings.snowplow_lines import COLUMNS, DOUBLES, decode_line, double_of, is_line, read_line
 from importer.mappings.user_agents import client
 from importer.times import from_iso
 
@@ -51,6 +52,14 @@ _PROPERTIES = {name: name for name in _AS_THEY_ARE.split()} | _NAMES
 _KEPT_DOUBLES = tuple(sorted(DOUBLES & _PROPERTIES.keys()))
 
 _target = _PROPERTIES.get
+_TARGETS = tuple(_PROPERTIES.values())
+_kept_of = itemgetter(*map(COLUMNS.index, _PROPERTIES))
+_TIMES = ("true_tstamp", "derived_tstamp", "collector_tstamp")
+_LOOKED_AT = (
+    *("event", "event_name", "se_action", *_TIMES, "event_id", "user_id", "domain_userid", "network_userid"),
+    *("user_ipaddress", "geo_country", "geo_region", "geo_region_name", "os_name", "useragent"),
+)
+_looked_at_of = itemgetter(*map(COLUMNS.index, _LOOKED_AT))
 _LEFT_OUT = frozenset((*COLUMNS, "geo_location", "refr_device_tstamp")) - _PROPERTIES.keys()
 """Other keys of the JSON form are contexts and the self-describing event."""
 _SNOWPLOW = "contexts_com_snowplowanalytics"
@@ -86,6 +95,7 @@ _ENTITIES: dict[str, tuple[tuple[str, str], ...]] = {
 """Entities that have Mixpanel's properties in them: what a later one says counts more. No more is kept of these."""
 _ENTITY_ORDER = list(_ENTITIES).index
 _OS_NAMES = {"ios": "iOS", "android": "Android", "tvos": "tvOS", "watchos": "watchOS", "osx": "Mac OS X"}
+_NO_SESSION: dict[str, Any] = {}
 _SCALARS = frozenset((str, int, float, bool))
 _NOTHING_KNOWN = frozenset(("", "Unknown", "??", "Other"))
 """What the user agent enrichments say where they do not know."""
@@ -114,20 +124,55 @@ def outcomes(row: dict[str, Any]) -> list[Outcome]:
     schema = row.get("schema")
     if schema.__class__ is str and schema.startswith(_BAD_ROW):
         return [Dropped("bad row")]
-    name = _name(row)
-    if name.__class__ is InvalidRecord:
-        return [name]
-    time = (
-        from_iso(row.get("true_tstamp")) or from_iso(row.get("derived_tstamp")) or from_iso(row.get("collector_tstamp"))
-    )
-    if time is None:
-        return [reasons.no_time("collector_tstamp", row.get("collector_tstamp"))]
-    properties, others = _of_columns(row)
+    properties: dict[str, Any] = {}
+    entities = {}
+    for column, value in row.items():
+        if target := _target(column):
+            if value is not None and value != "":
+                properties[target] = value
+        elif column not in _LEFT_OUT:
+            entities[column] = value
     for column in _KEPT_DOUBLES:
         if column in properties and (problem := _to_double(properties, column)):
             return [problem]
-    session = _of_entities(row, others, properties) if others else {}
-    _locate(row, properties)
+    return [beyond_limits(properties) or _outcome(row, properties, entities)]
+
+
+def to_mixpanel(record: bytes) -> list[Outcome]:
+    """What a record in either form gives."""
+    if _opening(record) and not is_line(record):
+        row = decoding.decode(record)
+        return [row] if isinstance(row, InvalidRecord) else outcomes(row)
+    line = read_line(record)
+    if isinstance(line, InvalidRecord):
+        return [line]
+    properties = {target: value for target, value in zip(_TARGETS, _kept_of(line.fields), strict=True) if value != ""}
+    row = dict(zip(_LOOKED_AT, _looked_at_of(line.fields), strict=True))
+    return [_outcome(row, properties, line.entities)]
+
+
+def _outcome(row: dict[str, Any], properties: dict[str, Any], entities: dict[str, Any]) -> Outcome:
+    """The event.
+
+    Args:
+        row: the fields that are looked at one by one.
+        properties: those that become one each. The event's others are added to them.
+        entities: contexts and the self-describing event.
+    """
+    name = _name(row)
+    if name.__class__ is InvalidRecord:
+        return name
+    time = _time(row)
+    if time is None:
+        return reasons.no_time("collector_tstamp", row.get("collector_tstamp") or None)
+    session = _NO_SESSION
+    if entities:
+        session, problem = _put_entities(entities, properties)
+        if problem:
+            return problem
+    if system := row.get("os_name"):
+        properties["$os"] = system
+    _put_place(row, properties)
     if tracker := properties.get("$lib_version"):
         properties["mp_lib"] = f"Snowplow: {tracker}"
     if "$browser" not in properties and "$os" not in properties:
@@ -138,13 +183,14 @@ def outcomes(row: dict[str, Any]) -> list[Outcome]:
     properties["time"] = time
     if identifier := insert_id(row.get("event_id")):
         properties["$insert_id"] = identifier
-    return [beyond_limits(properties) or {"event": name, "properties": properties}]
+    return too_many(properties) or {"event": name, "properties": properties}
 
 
-def to_mixpanel(record: bytes) -> list[Outcome]:
-    """What a record in either form gives."""
-    row = decode(record)
-    return outcomes(row) if row.__class__ is dict else [row]
+def _time(row: dict[str, Any]) -> int | None:
+    for column in _TIMES:
+        if (value := row.get(column)) and (time := from_iso(value)):
+            return time
+    return None
 
 
 def _name(row: dict[str, Any]) -> Any:
@@ -156,39 +202,26 @@ def _name(row: dict[str, Any]) -> Any:
         name = kind
     if name.__class__ is str and name and not name.isspace():
         return name
-    return reasons.no_name(field, name)
+    return reasons.no_name(field, name or None)
 
 
-def _of_columns(row: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The properties that have a column, and the names of all that is none."""
-    properties: dict[str, Any] = {}
-    others = []
-    for column, value in row.items():
-        if target := _target(column):
-            if value or (value is not None and value != ""):
-                properties[target] = value
-        elif column not in _LEFT_OUT:
-            others.append(column)
-    return properties, others
-
-
-def _of_entities(row: dict[str, Any], names: list[str], properties: dict[str, Any]) -> dict[str, Any]:
-    """Adds what the contexts and the self-describing event hold, which are those of the row's `names`.
+def _put_entities(entities: dict[str, Any], properties: dict[str, Any]) -> tuple[dict[str, Any], InvalidRecord | None]:
+    """Adds what the contexts and the self-describing event hold.
 
     Returns:
-        The session of a mobile tracker; empty where there is none.
+        The session of a mobile tracker, empty where there is none; and what of it is beyond Mixpanel's limits.
     """
     known: dict[str, dict[str, Any]] = {}
+    rest: dict[str, Any] = {}
     own: dict[str, Any] = {}
-    names.sort()
-    for name in names:
-        value = row[name]
+    for name in sorted(entities):
+        value = entities[name]
         if name in _ENTITIES:
             known[name] = as_object(value[0]) if value.__class__ is list and value else {}
         elif name.startswith("unstruct_event_"):
-            own |= kept(value) if value.__class__ is dict else {name: value}
+            own |= value if value.__class__ is dict else {name: value}
         elif name.startswith("contexts_") and value:
-            properties[name] = [_without_version(one) for one in value] if value.__class__ is list else value
+            rest[name] = [_without_version(one) for one in value] if value.__class__ is list else value
     for name in sorted(known, key=_ENTITY_ORDER) if len(known) > 1 else known:
         if entity := known[name]:
             for field, target in _ENTITIES[name]:
@@ -196,14 +229,12 @@ def _of_entities(row: dict[str, Any], names: list[str], properties: dict[str, An
                 if value.__class__ in _SCALARS and value not in _NOTHING_KNOWN:
                     properties[target] = value
     if mobile := known.get(_MOBILE):
-        _of_mobile(mobile, properties)
-    if system := row.get("os_name"):
-        properties["$os"] = system
-    properties |= own
-    return known.get(_SESSION, {})
+        _put_mobile(mobile, properties)
+    problem = add(properties, rest) or add(properties, own)
+    return known.get(_SESSION, _NO_SESSION), problem
 
 
-def _of_mobile(entity: dict[str, Any], properties: dict[str, Any]) -> None:
+def _put_mobile(entity: dict[str, Any], properties: dict[str, Any]) -> None:
     system, network, resolution = entity.get("osType"), entity.get("networkType"), entity.get("resolution")
     if system.__class__ is str and system:
         properties["$os"] = _OS_NAMES.get(system, system)
@@ -220,7 +251,7 @@ def _without_version(entity: Any) -> Any:
     return entity
 
 
-def _locate(row: dict[str, Any], properties: dict[str, Any]) -> None:
+def _put_place(row: dict[str, Any], properties: dict[str, Any]) -> None:
     """The address may be anonymized (`1.2.x.x`): then what Snowplow found by it stands alone."""
     if address := client_ip(row.get("user_ipaddress")):
         properties["ip"] = address

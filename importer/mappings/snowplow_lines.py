@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from functools import lru_cache
-from itertools import compress
 from typing import Any
 
 import msgspec
@@ -78,32 +77,56 @@ def is_line(record: bytes) -> bool:
     return record.count(b"\t") == len(COLUMNS) - 1
 
 
-def decode_line(record: bytes) -> dict[str, Any] | InvalidRecord:
-    """The line's event in its JSON form: empty fields are left out, and times stay as they are written."""
+class Line(Struct, gc=False):
+    """A line, taken apart.
+
+    Attributes:
+        fields: what stands in it, numbers and booleans as such; "" where nothing does.
+        entities: contexts and the self-describing event, by the names that the JSON form has for them.
+    """
+
+    fields: list[Any]
+    entities: dict[str, Any]
+
+
+def read_line(record: bytes) -> Line | InvalidRecord:
+    """The line, or the reason why it is none."""
     try:
-        fields = record.decode().removesuffix("\r").split("\t")
+        fields: list[Any] = record.decode().removesuffix("\r").split("\t")
     except UnicodeDecodeError as error:
         return InvalidRecord(f"is not UTF-8: byte 0x{record[error.start]:02x} at position {error.start}")
     if len(fields) != len(COLUMNS):
         return InvalidRecord(f"is no enriched event: it has {len(fields)} tab-separated fields, not {len(COLUMNS)}")
-    row: dict[str, Any] = dict(zip(compress(COLUMNS, fields), filter(None, fields), strict=True))
-    name = ""
+    entities: dict[str, Any] = {}
+    index = 0
     try:
-        for index, name, convert in _CONVERTERS:
+        for index, convert in _CONVERTERS:
             if value := fields[index]:
-                row[name] = convert(value)
-        for name in ("contexts", "derived_contexts"):
-            if name in row:
-                for entity in _decode_contexts(row.pop(name)).data:
-                    row.setdefault(_json_name("contexts", entity.schema), []).append(entity.data)
-        if (name := "unstruct_event") in row:
-            event = _decode_event(row.pop(name)).data
-            row[_json_name(name, event.schema)] = event.data
+                fields[index] = convert(value)
+        for index in _CONTEXTS:
+            if value := fields[index]:
+                for entity in _decode_contexts(value).data:
+                    entities.setdefault(_json_name("contexts", entity.schema), []).append(entity.data)
+        index = _SELF_DESCRIBING
+        if value := fields[index]:
+            event = _decode_event(value).data
+            entities[_json_name("unstruct_event", event.schema)] = event.data
     except (msgspec.MsgspecError, RecursionError):
-        return InvalidRecord(f"is no enriched event: {name} is not self-describing JSON", name)
+        return InvalidRecord(f"is no enriched event: {COLUMNS[index]} is not self-describing JSON", COLUMNS[index])
     except ValueError as error:
-        return InvalidRecord(f"is no enriched event: {name} {error}", name)
-    return row
+        return InvalidRecord(f"is no enriched event: {COLUMNS[index]} {error}", COLUMNS[index])
+    return Line(fields, entities)
+
+
+def decode_line(record: bytes) -> dict[str, Any] | InvalidRecord:
+    """The line's event in its JSON form: empty fields are left out, and times stay as they are written."""
+    line = read_line(record)
+    if isinstance(line, InvalidRecord):
+        return line
+    row = {name: value for name, value in zip(COLUMNS, line.fields, strict=True) if value != ""}
+    for index in (*_CONTEXTS, _SELF_DESCRIBING):
+        row.pop(COLUMNS[index], None)
+    return row | line.entities
 
 
 def _integer_of(text: str) -> int:
@@ -141,7 +164,9 @@ def _json_name(prefix: str, schema: str) -> str:
 
 
 _CONVERTERS = tuple(
-    (COLUMNS.index(name), name, convert)
+    (COLUMNS.index(name), convert)
     for names, convert in ((INTEGERS, _integer_of), (DOUBLES, double_of), (BOOLEANS, _boolean_of))
     for name in sorted(names)
 )
+_CONTEXTS = (COLUMNS.index("contexts"), COLUMNS.index("derived_contexts"))
+_SELF_DESCRIBING = COLUMNS.index("unstruct_event")
