@@ -17,6 +17,7 @@ _LOOKED_AT = 20
 """Rows that are looked at."""
 
 _name = re.compile(r"\.(csv|tsv|tab|psv)(\.[a-z0-9]+)?$", re.IGNORECASE).search
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _NO_CSV = ("{", "[", "<", "#!")
 
 
@@ -36,7 +37,7 @@ class Table(Struct, frozen=True):
 
 def looks_like_csv(head: Head) -> bool:
     """Whether this is CSV: by its content where that can tell, else by its name."""
-    rows = _first_rows(head)
+    rows = [] if head.content.startswith(_UTF16_MARKS) else _first_rows(head)
     if not rows or rows[0].lstrip().startswith(_NO_CSV):
         return False
     delimiter = _delimiter(rows)

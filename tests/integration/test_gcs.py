@@ -279,6 +279,13 @@ def salted(kinds: list[str]) -> tuple[list[bytes], list[int], list[int]]:
     return [*rows, event(len(rows))], [*good, len(rows)], bad
 
 
+def assert_each_once(standin: Standin, good: list[int]) -> None:
+    """Each is in; one may have come twice, to prove to the client that Mixpanel still takes what is good."""
+    ids = standin.ids()
+    assert ids.keys() == {f"id-{n}" for n in good}
+    assert sum(ids.values()) - len(ids) <= 1
+
+
 @pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzipped"])
 def test_every_kind_of_bad_line_costs_itself_alone_and_is_named(
     standin: Standin, way: Way, compress: Callable[[bytes], bytes]
@@ -286,7 +293,7 @@ def test_every_kind_of_bad_line_costs_itself_alone_and_is_named(
     rows, good, bad = salted(list(BAD))
     content = b"\n".join(rows)
     summary = way.put("salted.jsonl", compress(content))
-    assert standin.ids() == {f"id-{n}": 1 for n in good}
+    assert_each_once(standin, good)
     assert counts(summary) == ("done", len(rows), len(good), len(bad), 0)
     check_rejects(way.rejects(summary), content, rows, {n: n + 1 for n in bad})
 
@@ -295,7 +302,7 @@ def test_every_kind_of_bad_element_costs_itself_alone_and_is_named(standin: Stan
     rows, good, bad = salted([kind for kind in BAD if kind not in NOT_IN_ARRAYS])
     content = b"[\n" + b",\n".join(rows) + b"\n]\n"
     summary = way.put("salted.json", content)
-    assert standin.ids() == {f"id-{n}": 1 for n in good}
+    assert_each_once(standin, good)
     assert counts(summary) == ("done", len(rows), len(good), len(bad), 0)
     check_rejects(way.rejects(summary), content, rows, {n: n + 2 for n in bad})
 
@@ -332,8 +339,8 @@ NOISE = random.Random(1)
 PACKED = gzip.compress(b"\n".join(event(n, noise=NOISE.randbytes(300).hex()) for n in range(2_000)))
 NO_EVENTS: dict[str, tuple[bytes, str]] = {
     "PNG": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + NOISE.randbytes(5_000), "no event data but a PNG image"),
-    "CSV": (b"event,time,distinct_id\r\n" + b"Signup,1700000000,user-1\r\n" * 5_000, "something that starts with"),
-    "Parquet": (b"PAR1" + NOISE.randbytes(5_000) + b"PAR1", "no event data but Parquet"),
+    "CSV without events": (b"name,time\r\n" + b"Signup,1700000000\r\n" * 5_000, "this table has no column `event`"),
+    "Parquet": (b"PAR1" + NOISE.randbytes(5_000) + b"PAR1", "the Parquet file cannot be read"),
     "bzip2": (bz2.compress(SAMPLE.read_bytes()), "no event data but bzip2"),
     "a web page": (b"<!doctype html>\n<html>\n" + b"<p>words</p>\n" * 500, "no event data but XML or HTML"),
     "UTF-16": (SAMPLE.read_bytes().decode().encode("utf-16"), "no event data but UTF-16 text"),
