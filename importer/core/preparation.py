@@ -70,18 +70,23 @@ class Preparer:
 
     def prepare(self, record: bytes) -> Prepared:
         """Prepares one record; white space around it does not count."""
+        made = self._event_or_more(record)
+        return Prepared((made,)) if isinstance(made, bytes) else made
+
+    def _event_or_more(self, record: bytes) -> bytes | Prepared:
+        """What becomes of a record: the event alone where it is one, and filters and transforms need not be heard."""
         try:
             if type(record) is Malformed:
                 raise InvalidRecord(record.reason)
             if not self.makes_events:
-                return Prepared((self._completer.complete(record),))
+                return self._completer.complete(record)
             if len(record) >= MAX_EVENT_BYTES:
                 raise InvalidRecord("is too long: Mixpanel takes events under 1 MB")
             if self._mapping is None:
                 return self._complete(record, [read_object(record)])
             outcomes = self._mapping(record)
             if self._is_plain and len(outcomes) == 1 and outcomes[0].__class__ is dict:
-                return Prepared((self._completer.complete_made(outcomes[0], record, 0),))
+                return self._completer.complete_made(outcomes[0], record, 0)
             return self._complete(record, outcomes)
         except InvalidRecord as invalid:
             return Prepared(rejected=(self._reason(record, invalid),))
@@ -110,16 +115,18 @@ class Preparer:
         events: list[bytes] = []
         first = 0
         for nth, record in enumerate(block.records):
-            prepared = self.prepare(record)
-            if self._transform is None and prepared.is_one_event:
+            made = self._event_or_more(record)
+            if not isinstance(made, bytes) and made.is_one_event and self._transform is None:
+                (made,) = made.events
+            if isinstance(made, bytes):
                 first = first if events else nth
-                events.append(prepared.events[0])
+                events.append(made)
                 continue
             if events:
                 yield first, events
                 events = []
             if type(record) is Malformed or not is_blank(record):
-                yield nth, prepared
+                yield nth, made
         if events:
             yield first, events
 
