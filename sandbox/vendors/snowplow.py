@@ -66,7 +66,6 @@ def fields(happening: Happening) -> dict[str, str]:
         "dvce_created_tstamp": iso(happening.time + 5, " ", ""),
         "event_id": happening.id,
         "v_collector": "ssc-3.2.0-googlepubsub",
-        "v_etl": "snowplow-enrich-pubsub-5.0.0",
         "user_id": happening.user,
         "user_ipaddress": happening.ip if happening.number % 7 else "203.0.x.x",
         "geo_country": happening.place.country,
@@ -76,7 +75,6 @@ def fields(happening: Happening) -> dict[str, str]:
         "contexts": _wrapped("contexts", _contexts(happening)),
         "derived_contexts": _wrapped("contexts", derived) if derived else "",
         "unstruct_event": _wrapped("unstruct_event", own) if own else "",
-        "dvce_sent_tstamp": iso(happening.time + 6, " ", ""),
         "derived_tstamp": iso(happening.time, " ", "") if happening.time % 1000 else iso(happening.time, " ", "")[:-4],
         "event_format": "jsonschema",
         **(_phone() if on_phone else _browser(happening)),
@@ -97,23 +95,17 @@ def _browser(happening: Happening) -> dict[str, str]:
         "page_url": happening.url,
         "page_title": happening.title,
         "page_referrer": happening.referrer,
-        "page_urlscheme": url.scheme,
         "page_urlhost": url.netloc,
-        "page_urlport": "443",
         "page_urlpath": url.path,
-        "page_urlquery": url.query,
         "refr_urlhost": urlsplit(happening.referrer).netloc,
         **{f"mkt_{'campaign' if part == 'name' else part}": value for part, value in happening.campaign.items()},
         "useragent": client.user_agent,
         "br_lang": happening.place.locale,
         "br_cookies": "1",
-        "br_colordepth": "24",
         "br_viewwidth": str(client.width),
         "br_viewheight": str(client.height - 120),
-        "os_timezone": happening.place.zone,
         "dvce_screenwidth": str(client.width),
         "dvce_screenheight": str(client.height),
-        "doc_charset": "UTF-8",
     }
 
 
@@ -170,7 +162,7 @@ def _contexts(happening: Happening) -> list[dict[str, Any]]:
 
 
 def _derived(happening: Happening) -> list[dict[str, Any]]:
-    if happening.number % 4 or happening.number % 20 == 0:
+    if happening.number % 8 or happening.number % 20 == 0:
         return []
     client = happening.client
     data = {
