@@ -13,6 +13,8 @@ from importer.errors import ImporterError
 
 _COMMANDS = {
     "import": "importer.commands.import_files",
+    "backfill": "importer.commands.backfill",
+    "reconcile": "importer.commands.reconcile",
     "replay": "importer.commands.replay",
 }
 """The module of each command, whose `command` it is."""

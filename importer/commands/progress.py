@@ -28,9 +28,11 @@ class Progress:
         files: all there are to be.
         title: what they are, such as a day.
         is_quiet: whether nothing is said of them.
+        is_each: whether each of them is told of when it ends, also if all is well.
     """
 
-    def __init__(self, files: Sequence[File], title: str = "", *, is_quiet: bool = False) -> None:
+    def __init__(self, files: Sequence[File], title: str = "", *, is_quiet: bool = False, is_each: bool = True) -> None:
+        self._is_each = is_each
         self._title = title
         self._files = files
         self._lock = threading.Lock()
@@ -52,7 +54,7 @@ class Progress:
             self._ended.append(file)
             number = len(self._ended)
         is_bad = file.state not in {"done", "skipped", "leased", "stopped"}
-        if self._is_quiet or (is_terminal() and not is_bad):
+        if self._is_quiet or (not is_bad and (is_terminal() or not self._is_each)):
             return
         if is_bad or number < _MAX_SAID:
             say(told(file), "red" if is_bad else None)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import msgspec
 
 from importer import log
+from importer.commands.options import is_a_job
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -118,7 +119,10 @@ def duration(seconds: float) -> str:
 
 @contextmanager
 def sentences() -> Iterator[None]:
-    """Within it, of what goes to the log, the errors are sentences for whoever sits here."""
+    """Within it, of what goes to the log, the errors are sentences for whoever sits here. In a job, nobody does."""
+    if is_a_job():
+        yield
+        return
     before = log.get_in_use()
     log.use(_Sentences())
     try:

@@ -138,7 +138,7 @@ class Work:
     Args:
         pipeline: where they go.
         reasons: makes their sinks.
-        watcher: sees how it goes.
+        watcher: sees how it goes; another may take its place between two calls.
         how: see `How`.
         leases: where several processes share the work: of those that another has, none is begun.
     """
@@ -149,7 +149,7 @@ class Work:
         self._pipeline = pipeline
         self._settings = pipeline.settings
         self._reasons = reasons
-        self._watcher = watcher
+        self.watcher = watcher
         self._how = how
         self._leases = leases
         self._stopping = threading.Event()
@@ -183,12 +183,12 @@ class Work:
                 return
             file.began = time.monotonic()
             file.state = "importing"
-            self._watcher.began(file)
+            self.watcher.began(file)
             self._import(file)
             if is_a_job() and file.state not in {"leased", "stopped"}:
                 outcome = "handed back" if file.state in {"waiting", "importing"} else file.state
                 Imported(outcome, file.report, file.reason).log(file.entry.source)  # type: ignore[arg-type]
-            self._watcher.ended(file)
+            self.watcher.ended(file)
 
     def _import(self, file: File) -> None:
         source = file.entry.source

@@ -312,3 +312,120 @@ def test_in_a_terminal_a_line_moves_and_the_table_stands_at_the_end(
     assert re.search(r"a\.jsonl.*\d+%", text)
     assert "0 of 1 files" in text
     assert re.search(r"a\.jsonl.*done.*20,000.*20,000", text.split("\x1b[?25h")[-1])
+
+
+def fill(bucket: Bucket, *names: str) -> None:
+    for name in names:
+        bucket.put(f"archive/{name}", event(re.sub("[/.]", "-", name)))
+
+
+def test_a_backfill_says_what_there_is_to_do_and_asks(run: Run, bucket: Bucket, standin: Standin) -> None:
+    fill(bucket, "2025/06/01/a", "2025/06/01/b", "2025/05/31/a", "2025/05/01/a")
+    ended = run("backfill", "gs://events/archive/", "--days", "2")
+    assert ended.code == 2
+    assert "3 objects of 2 days, from 2025-06-01 back to 2025-05-31, have " in ended.err
+    assert re.search(r"About \d+ events .*: 0 s at Mixpanel's rate, and \$0\.00 on Google Cloud", ended.err)
+    assert "There is no terminal to ask in, so nothing is imported: --yes goes on without asking." in ended.err
+    assert standin.summary()["requests"] == 0
+
+
+def test_a_backfill_imports_the_days_that_are_wanted_and_later_the_rest(
+    run: Run, bucket: Bucket, standin: Standin
+) -> None:
+    fill(bucket, "2025/06/01/a", "2025/06/01/b", "2025/05/31/a", "2025/05/01/a", "readme")
+    first = run("backfill", "gs://events/archive/", "--days", "2", "--yes")
+    assert first.code == 0
+    assert "1 objects have no date in their names, as in gs://events/archive/readme: they are left out." in first.err
+    assert re.findall(r"^(\d{4}-\d\d-\d\d|all days) +(\d+)", first.out, re.MULTILINE) == [
+        ("2025-06-01", "2"),
+        ("2025-05-31", "1"),
+        ("all days", "3"),
+    ]
+    rest = run("backfill", "gs://events/archive/", "--yes", "--json").json
+    assert [(one["day"], one["objects"]) for one in rest["days"]] == [("2025-05-01", 1), ("no date", 1)]
+    assert set(standin.ids().values()) == {1}
+    assert len(standin.ids()) == 5
+    assert "All 5 objects are imported already." in run("backfill", "gs://events/archive/").err
+
+
+def test_a_backfill_by_a_pattern_or_by_the_time_of_writing(run: Run, bucket: Bucket, standin: Standin) -> None:
+    fill(bucket, "a-01.06.2025", "b-02.06.2025")
+    described = run("backfill", "gs://events/archive/", "--pattern", "DD.MM.YYYY", "--since", "2025-06-02", "--yes")
+    assert described.code == 0
+    assert [*standin.ids()] == ["b-02-06-2025"]
+    by_time = run("backfill", "gs://events/archive/", "--yes")
+    assert "No name tells a day, so objects go by the day on which they were written." in by_time.err
+    assert len(standin.ids()) == 2
+    assert run("backfill", "gs://events/archive/", "--pattern", "MM.YYYY").code == 2
+    assert "there is nothing at gs://events/nothing" in run("backfill", "gs://events/nothing").err
+
+
+def test_an_object_that_cannot_be_imported_does_not_stop_the_others(run: Run, bucket: Bucket, standin: Standin) -> None:
+    fill(bucket, *(f"2025/06/0{number}/a" for number in range(1, 6)))
+    bucket.faults(corrupt=1.0, prefix="archive/2025/06/03")
+    ended = run("backfill", "gs://events/archive/", "--yes")
+    assert ended.code == 2
+    assert "gs://events/archive/2025/06/03/a is handed back: " in ended.err
+    assert "1 objects are not finished: the same command goes on from there." in ended.err
+    assert len(standin.ids()) >= 4
+    bucket.faults(corrupt=0)
+    assert run("backfill", "gs://events/archive/", "--yes").code == 0
+    assert len(standin.ids()) == 5
+
+
+def test_a_task_of_a_job_has_its_part_of_the_ceiling_and_logs_as_the_functions_do(run: Run, bucket: Bucket) -> None:
+    fill(bucket, "2025/06/01/a", "2025/06/01/b")
+    job: dict[str, Any] = {"CLOUD_RUN_JOB": "backfill", "CLOUD_RUN_TASK_INDEX": "1", "CLOUD_RUN_TASK_COUNT": "4"}
+    ended = run("backfill", "gs://events/archive/", "--yes", "--events-per-second", "2000", **job)
+    assert ended.code == 0
+    assert "at 500 events/s" in ended.err
+    logged = [json.loads(line) for line in ended.out.splitlines() if line.startswith("{")]
+    assert [(one["kind"], one["outcome"], one["imported"]) for one in logged] == [("import", "done", 1)] * 2
+
+
+def test_reconcile_finds_what_is_missing_or_has_changed_or_has_rejects_and_brings_it_in(
+    run: Run, bucket: Bucket, standin: Standin
+) -> None:
+    fill(bucket, *(f"2025/06/01/{number:02}" for number in range(12)))
+    bucket.put("archive/2025/06/01/bad", event("good") + b"\n" + event("bad", time=1))
+    place: dict[str, Any] = {"IMPORT_CHECKPOINTS": "gs://events/own"}
+    run("import", "gs://events/archive/2025/06/01/0", "gs://events/archive/2025/06/01/bad", **place)
+    bucket.put("archive/2025/06/01/03", event("changed"))
+    ended = run("reconcile", "gs://events/archive/", "--min-age", "0", "--json", MIXPANEL_PROJECT_TOKEN=None, **place)
+    assert ended.code == 1
+    names = {
+        kind: [one.partition("#")[0].rpartition("/")[2] for one in ended.json[kind]] for kind in ("missing", "changed")
+    }
+    assert names == {"missing": ["10", "11"], "changed": ["03"]}
+    assert ended.json["imported"] == 10
+    ((rejected,),) = (ended.json["rejected"],)
+    assert (rejected["source"].partition("#")[0], rejected["count"]) == ("gs://events/archive/2025/06/01/bad", 1)
+    young = run("reconcile", "gs://events/archive/", **place)
+    assert re.search(r"^too new to tell +3 ", young.out, re.MULTILINE)
+    brought = run("reconcile", "gs://events/archive/", "--min-age", "0", "--import", **place)
+    assert brought.code == 0
+    assert "never imported: gs://events/archive/2025/06/01/10\n" in brought.err
+    assert "changed since: gs://events/archive/2025/06/01/03\n" in brought.err
+    assert "with rejects: gs://events/archive/2025/06/01/bad, 1 rejected\n" in brought.err
+    assert {"changed", "2025-06-01-10", "2025-06-01-11"} <= standin.ids().keys()
+    assert run("reconcile", "gs://events/archive/", "--min-age", "0", "--json", **place).json["missing"] == []
+
+
+def test_reconcile_asks_where_the_receipts_are(run: Run, bucket: Bucket) -> None:
+    fill(bucket, "a")
+    ended = run("reconcile", "gs://events/archive/", MIXPANEL_PROJECT_TOKEN=None)
+    assert (ended.code, "Where are the receipts? Set IMPORT_CHECKPOINTS" in ended.err) == (2, True)
+
+
+def test_what_the_functions_imported_is_known_to_reconcile(
+    run: Run, bucket: Bucket, function: Any, standin: Standin
+) -> None:
+    files = function("gcs_import", IMPORT_CHECKPOINTS="gs://events/own")
+    bucket.send_events_to(files.url)
+    fill(bucket, "2025/06/01/a", "2025/06/01/b")
+    bucket.wait_until_delivered()
+    bucket.send_events_to(None)
+    fill(bucket, "2025/06/01/c")
+    place: dict[str, Any] = {"IMPORT_CHECKPOINTS": "gs://events/own"}
+    ended = run("reconcile", "gs://events/archive/", "--min-age", "0", "--json", **place)
+    assert [one.partition("#")[0] for one in ended.json["missing"]] == ["gs://events/archive/2025/06/01/c"]
