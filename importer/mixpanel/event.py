@@ -7,8 +7,7 @@ What would spoil a whole batch, or break deduplication, is found here; what only
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from itertools import chain, takewhile
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
@@ -70,48 +69,15 @@ class Completer:
         self._default_ip = 0 if default_ip == "0" else default_ip
         self._ip = None if default_ip is None else _encode(self._default_ip)
         self._whole = WholeEvents(with_ip=default_ip is not None)
-        self._stretches = Stretches(self._ip)
-
-    def are_complete(self, records: Sequence[bytes], *, are_lines: bool = False) -> bool:
-        """Whether all of these can be sent as they are: `complete` would return each of them unchanged.
-
-        This is what most records of most files are. The loops run within the interpreter's own functions, a third
-        faster than in Python; where it says no, `complete` finds out which record is at fault, and mends or rejects it.
-
-        Args:
-            records: as `complete` gets them.
-            are_lines: whether it is known that there are no line breaks in them, and that none is too long to be an
-                event. Of many at once that is known soon: looking for it in each takes half as long as decoding it.
-        """
-        return self._whole.count(records, are_lines=are_lines) == len(records)
-
-    def complete_all(self, records: Sequence[bytes], *, are_lines: bool = False) -> list[bytes] | None:
-        """All of these, completed at once; None when one of them has to go through `complete`.
-
-        Args:
-            records: as `complete` gets them.
-            are_lines: see `are_complete`.
-        """
-        events = self.complete_from(records, 0, are_lines=are_lines)
-        return events if len(events) == len(records) else None
-
-    def complete_from(self, records: Sequence[bytes], start: int, *, are_lines: bool = False) -> list[bytes]:
-        """The events of the records from `start` on, at once, up to the first that has to go through `complete`.
-
-        Args:
-            records: as `complete` gets them.
-            start: the index of the first.
-            are_lines: see `are_complete`.
-        """
-        stretches = self.stretches(list(records[start:]), are_lines=are_lines)
-        return list(chain.from_iterable(takewhile(bool, (events for _, events in stretches))))
+        self._stretches = Stretches(self._ip, self._whole)
 
     def stretches(self, records: list[bytes], *, are_lines: bool = False) -> Iterator[tuple[int, list[bytes]]]:
         """Completes records at once, as far as that goes, so that a bad one costs its neighbours nothing.
 
         Args:
             records: as `complete` gets them.
-            are_lines: see `are_complete`.
+            are_lines: whether it is known that there are no line breaks in them, and that none is too long to be an
+                event. Of many at once that is known soon: looking for it in each takes half as long as decoding it.
 
         Yields:
             The index of a record, and the events of it and of those that follow, one of each; none where that record

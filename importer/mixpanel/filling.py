@@ -8,81 +8,116 @@ one pass over the bytes is enough, and each costs as much as all else.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import repeat, takewhile
 from operator import attrgetter, length_hint
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta, defstruct, field
 
+from importer.errors import InvalidRecord
 from importer.limits import IDENTITY_CALLS, MAX_EVENT_BYTES
-from importer.mixpanel.fields import fingerprint
+from importer.mixpanel.fields import distinct_id_of, fingerprint
 from importer.mixpanel.whole import NOT_DECODED, are_sound, leading
 
 _MARK_IP, _MARK_ID = secrets.randbits(62), secrets.token_hex(16)
-"""Nobody's `ip` and `$insert_id`."""
+"""Nobody's `ip`, and nobody's `$insert_id` or `distinct_id`."""
 
 _name_of = attrgetter("event")
+_encode = msgspec.json.Encoder().encode
 _Text = Annotated[str, Meta(min_length=1)]
 
 
+class Lacks(NamedTuple):
+    """What events lack, and are to get."""
+
+    ip: bool
+    insert_id: bool
+    distinct_id: bool
+
+
 class Filling:
-    """Completes events that lack `ip`, `$insert_id`, or both.
+    """Completes events that all lack the same.
 
     Args:
         opening: the bytes that the records' properties open with.
         ip: what an event without `ip` gets, as JSON; None where it gets nothing.
-        lacks_ip: whether the events lack it, and are to get it.
-        lacks_id: whether they lack an `$insert_id`.
+        lacks: what they lack.
     """
 
-    def __init__(self, opening: bytes, ip: bytes | None, *, lacks_ip: bool, lacks_id: bool) -> None:
+    def __init__(self, opening: bytes, ip: bytes | None, lacks: Lacks) -> None:
+        self._lacks = lacks
         self._opening = opening
-        self._opened = opening + b'"ip":%b,' % ip if lacks_ip and ip is not None else opening
-        self._marked = (
-            opening + b'"ip":%d,' % _MARK_IP * lacks_ip + b'"$insert_id":"%b",' % _MARK_ID.encode() * lacks_id
-        )
-        self._lacks_id = lacks_id
+        self._opened = opening + b'"ip":%b,' % ip if lacks.ip and ip is not None else opening
+        mark = _MARK_ID.encode()
+        self._marked = opening + b'"ip":%d,' % _MARK_IP * lacks.ip
+        self._marked += b'"$insert_id":"%b",' % mark * lacks.insert_id
+        self._marked += b'"distinct_id":"%b",' % mark * lacks.distinct_id
         wanted: list[tuple[str, Any] | tuple[str, Any, Any]] = [
             ("time", int | float),
-            ("distinct_id", str | int | float),
-            ("insert_id", Literal[_MARK_ID] if lacks_id else _Text, field(name="$insert_id")),
+            ("distinct_id", Literal[_MARK_ID] if lacks.distinct_id else str | int | float),
+            ("insert_id", Literal[_MARK_ID] if lacks.insert_id else _Text, field(name="$insert_id")),
         ]
         if ip is not None:
-            wanted.append(("ip", Literal[_MARK_IP] if lacks_ip else _Text | int))
+            wanted.append(("ip", Literal[_MARK_IP] if lacks.ip else _Text | int))
+        if lacks.distinct_id:
+            wanted.append(("user_id", Any, field(name="$user_id", default=None)))
+            wanted.append(("device_id", Any, field(name="$device_id", default=None)))
         properties = defstruct("_Properties", wanted, gc=False)
         event = defstruct("_Event", [("event", _Text), ("properties", properties)], gc=False)
         self._decode = msgspec.json.Decoder(event).decode
 
     def one(self, record: bytes) -> bytes:
         """See `stretches.Way`."""
-        try:
-            self._decode(record.replace(self._opening, self._marked, 1))
-        except NOT_DECODED:
-            return b""
-        return b"".join(self._filled([record])) if are_sound((record,), are_lines=True) else b""
+        return b"".join(self.run([record]))
 
     def run(self, records: list[bytes]) -> list[bytes]:
         """See `stretches.Way`."""
         rest = iter(records)
         marked = map(bytes.replace, rest, repeat(self._opening), repeat(self._marked), repeat(1))
-        try:
-            fit = IDENTITY_CALLS.isdisjoint(map(_name_of, map(self._decode, marked)))
-        except NOT_DECODED:
-            fit = False
-        if not fit:
+        users: list[str] = []
+        if self._lacks.distinct_id:
+            users = self._users(marked)
+            records = records[: len(users)]
+        elif not self._fit(marked):
             records = records[: len(records) - length_hint(rest) - 1]
         if not are_sound(records, are_lines=True):
             records = records[: leading(are_sound((one,), are_lines=True) for one in records)]
-        return self._filled(records)
+        return short(list(map(bytes.replace, records, repeat(self._opening), self._starts(records, users), repeat(1))))
 
-    def _filled(self, records: list[bytes]) -> list[bytes]:
-        opening, opened = self._opening, self._opened
-        if not self._lacks_id:
-            return short(list(map(bytes.replace, records, repeat(opening), repeat(opened), repeat(1))))
-        return short(
-            [record.replace(opening, b'%b"$insert_id":"%b",' % (opened, fingerprint(record)), 1) for record in records]
-        )
+    def _fit(self, marked: Iterator[bytes]) -> bool:
+        """Runs through the records; gives whether it came to the end, and not only to one that is not as these are."""
+        try:
+            return IDENTITY_CALLS.isdisjoint(map(_name_of, map(self._decode, marked)))
+        except NOT_DECODED:
+            return False
+
+    def _users(self, marked: Iterator[bytes]) -> list[str]:
+        """Whose each event is, up to the first of which that cannot be told."""
+        known: list[Any] = []
+        with suppress(*NOT_DECODED):
+            known.extend(map(self._decode, marked))
+        users = []
+        with suppress(InvalidRecord):
+            for event in known:
+                user = distinct_id_of(event.properties.user_id, event.properties.device_id)
+                if user is None or event.event in IDENTITY_CALLS:
+                    break
+                users.append(user)
+        return users
+
+    def _starts(self, records: list[bytes], users: list[str]) -> Iterable[bytes]:
+        """What each event's properties open with."""
+        starts: Iterable[bytes] = repeat(self._opened)
+        if self._lacks.insert_id:
+            starts = [b'%b"$insert_id":"%b",' % (self._opened, fingerprint(record)) for record in records]
+        if self._lacks.distinct_id:
+            starts = [
+                b'%b"distinct_id":%b,' % (start, _encode(user)) for start, user in zip(starts, users, strict=False)
+            ]
+        return starts
 
 
 def short(events: list[bytes]) -> list[bytes]:

@@ -16,8 +16,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from importer.limits import IDENTITY_CALLS
-from importer.mixpanel.bulk import Bulk
-from importer.mixpanel.filling import Filling, short
+from importer.mixpanel.filling import Filling, Lacks, short
 from importer.mixpanel.whole import NOT_DECODED, WholeEvents, are_sound
 
 _MIN_WITH_CARE, _MAX_WITH_CARE = 4, 256
@@ -65,18 +64,13 @@ class Stretches:
 
     Args:
         ip: what an event without `ip` gets, as JSON; None where it gets nothing.
+        whole: recognises the events that lack nothing.
     """
 
-    def __init__(self, ip: bytes | None) -> None:
+    def __init__(self, ip: bytes | None, whole: WholeEvents) -> None:
         self._ip = ip
-        self._whole = _Whole(WholeEvents(with_ip=ip is not None))
-        self._identifying = _Identifying(Bulk(ip))
-        self._filling = {
-            (opening, lacks_ip, lacks_id): Filling(opening, ip, lacks_ip=lacks_ip, lacks_id=lacks_id)
-            for opening in _OPENINGS
-            for lacks_ip in (False, True)
-            for lacks_id in (False, True)
-        }
+        self._whole = _Whole(whole)
+        self._filling: dict[tuple[bytes, Lacks], Filling] = {}
 
     def of(self, records: list[bytes], *, are_lines: bool) -> Iterator[tuple[int, list[bytes]]]:
         """Completes the records of a block.
@@ -130,13 +124,20 @@ class Stretches:
         if known.event in IDENTITY_CALLS:
             return None
         properties = known.properties
-        if properties.distinct_id is UNSET:
-            return self._identifying
-        lacks_ip, lacks_id = properties.ip is UNSET and self._ip is not None, properties.insert_id is UNSET
-        if not lacks_ip and not lacks_id:
+        lacks = Lacks(
+            properties.ip is UNSET and self._ip is not None,
+            properties.insert_id is UNSET,
+            properties.distinct_id is UNSET,
+        )
+        if not any(lacks):
             return self._whole
         opening = _find_opening(record)
-        return self._filling.get((opening[0], lacks_ip, lacks_id)) if opening else None
+        return self._filling_of(opening[0], lacks) if opening and opening[0] in _OPENINGS else None
+
+    def _filling_of(self, opening: bytes, lacks: Lacks) -> Filling:
+        if (opening, lacks) not in self._filling:
+            self._filling[opening, lacks] = Filling(opening, self._ip, lacks)
+        return self._filling[opening, lacks]
 
 
 class _Whole:
@@ -151,19 +152,6 @@ class _Whole:
     def run(self, records: list[bytes]) -> list[bytes]:
         count = self._whole.count(records, are_lines=True)
         return records if count == len(records) else records[:count]
-
-
-class _Identifying:
-    """The way of events without a `distinct_id`, whatever else they lack."""
-
-    def __init__(self, bulk: Bulk) -> None:
-        self._bulk = bulk
-
-    def one(self, record: bytes) -> bytes:
-        return b"".join(self._bulk.complete((record,), are_lines=True))
-
-    def run(self, records: list[bytes]) -> list[bytes]:
-        return self._bulk.complete(records, are_lines=True) if records else []
 
 
 def restored(event: bytes, length: int) -> bytes:

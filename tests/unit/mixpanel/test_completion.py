@@ -16,6 +16,7 @@ from importer.limits import DISALLOWED_IDS, IDENTITY_CALLS, MAX_EVENT_BYTES
 from importer.mixpanel import rules
 from importer.mixpanel.event import Completer, insert_id
 from sandbox.events import Events
+from tests.unit.mixpanel import at_once
 
 NOW = 4_102_444_799.0
 """The end of 2099: what a time in a text may be is for the importer to say up to there, later ones for Mixpanel."""
@@ -39,17 +40,17 @@ def completed(record: bytes, default_ip: str | None = "0") -> dict[str, Any]:
     """The properties of the event that a record becomes, alone and among others, which have to agree."""
     completer = Completer(default_ip)
     alone = completer.complete(record)
-    assert completer.complete_all([LOCATED, record, LOCATED]) in (None, [LOCATED, alone, LOCATED])
+    assert at_once.all_of(completer, [LOCATED, record, LOCATED]) in (None, [LOCATED, alone, LOCATED])
     assert completer.complete(alone) == alone
-    assert completer.are_complete([alone])
+    assert at_once.are_unchanged(completer, [alone])
     properties: dict[str, Any] = json.loads(alone)["properties"]
     return properties
 
 
 def rejection(record: bytes) -> InvalidRecord:
     completer = Completer("0")
-    assert completer.complete_all([LOCATED, record]) is None
-    assert completer.complete_from([LOCATED, record, LOCATED], 0) == [LOCATED]
+    assert at_once.all_of(completer, [LOCATED, record]) is None
+    assert at_once.leading(completer, [LOCATED, record, LOCATED]) == [LOCATED]
     with pytest.raises(InvalidRecord) as raised:
         completer.complete(record)
     return raised.value
@@ -119,7 +120,7 @@ def test_an_identity_call_is_rejected_alone(call: str, written: str) -> None:
         "merge: if yours has the original one, send it to Mixpanel by other means"
     )
     assert invalid.field == "event"
-    assert not Completer("0").are_complete([LOCATED, record, LOCATED])
+    assert not at_once.are_unchanged(Completer("0"), [LOCATED, record, LOCATED])
     assert rejection(event(call, ip=MISSING)).field == "event"
     assert completed(event(call + "d")) == completed(event())
 
@@ -129,9 +130,9 @@ def test_an_identity_call_is_noticed_among_more_names_than_are_kept(call: str) -
     completer = Completer("0")
     many = [event(f"name {n}") for n in range(1_000)]
     for block in (many[:100], many, many):
-        assert completer.are_complete(block)
-        assert not completer.are_complete([*block, event(call)])
-        assert completer.complete_from([*block, event(call), *block], 0) == block
+        assert at_once.are_unchanged(completer, block)
+        assert not at_once.are_unchanged(completer, [*block, event(call)])
+        assert at_once.leading(completer, [*block, event(call), *block]) == block
 
 
 def test_times_and_ids_as_warehouses_write_them_are_taken() -> None:
@@ -222,7 +223,7 @@ def test_completing_changes_nothing_else_however_an_event_is_written(shape: str,
 @pytest.mark.parametrize("lacks", ["ip", "$insert_id", "distinct_id", "all"])
 def test_what_programs_write_is_completed_at_once(shape: str, lacks: str) -> None:
     records = [SHAPES[shape](text=f"{n}", **LACKS[lacks]) for n in range(10)]
-    assert Completer("0").complete_all(records) == [Completer("0").complete(record) for record in records]
+    assert at_once.all_of(Completer("0"), records) == [Completer("0").complete(record) for record in records]
 
 
 def test_a_property_is_there_once_after_it_was_completed() -> None:
@@ -237,7 +238,7 @@ def test_an_event_that_grows_to_1_mb_as_it_is_completed_is_rejected(lacking: str
     room = MAX_EVENT_BYTES - len(completer.complete(event(text="", **{lacking: MISSING})))
     fine, long = (event(text="x" * (room - less), **{lacking: MISSING}) for less in (1, 0))
     assert len(completer.complete(fine)) == MAX_EVENT_BYTES - 1
-    assert completer.complete_all([fine]) == [completer.complete(fine)]
+    assert at_once.all_of(completer, [fine]) == [completer.complete(fine)]
     invalid = rejection(long)
     assert invalid.reason == "is too long once it is complete: Mixpanel takes events under 1 MB"
 
@@ -247,9 +248,9 @@ def test_an_event_that_grows_to_1_mb_as_it_is_completed_is_rejected(lacking: str
 def test_events_of_a_file_are_completed_at_once(shape: Any, insert_ids: bool) -> None:
     records = list(Events(2_000, shape, insert_ids=insert_ids).records())
     completer = Completer("0")
-    events = completer.complete_all(records, are_lines=True)
+    events = at_once.all_of(completer, records)
     assert events == [completer.complete(record) for record in records]
-    assert completer.are_complete(events or [])
+    assert at_once.are_unchanged(completer, events or [])
     assert len({insert_id(one) for one in events or []}) == 2_000
 
 
@@ -262,11 +263,11 @@ def test_many_at_once_are_as_one_by_one_up_to_the_first_that_is_not(records: lis
     completer = Completer("0")
     start = 0
     while start < len(records):
-        some = completer.complete_from(records, start)
+        some = at_once.leading(completer, records[start:])
         assert some == [completer.complete(record) for record in records[start : start + len(some)]]
         start += len(some) + 1
     if records:
-        assert completer.are_complete(records) == all(map(unchanged, records))
+        assert at_once.are_unchanged(completer, records) == all(map(unchanged, records))
 
 
 def unchanged(record: bytes) -> bool:

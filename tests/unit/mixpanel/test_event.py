@@ -15,6 +15,7 @@ from importer.limits import MAX_EVENT_BYTES
 from importer.mixpanel.event import Completer, insert_id
 from importer.records import is_blank
 from sandbox.events import Events
+from tests.unit.mixpanel import at_once
 
 GOOD = b'{"event":"Signup","properties":{"time":1700000000,"distinct_id":"user-1","$insert_id":"id-1"}}'
 NO_ID = GOOD.replace(b',"$insert_id":"id-1"', b"")
@@ -25,7 +26,6 @@ def with_property(text: bytes, event: bytes = GOOD) -> bytes:
 
 
 prepared = Completer(None).complete
-are_complete = Completer(None).are_complete
 
 
 def refusal(record: bytes) -> InvalidRecord:
@@ -189,8 +189,10 @@ ODD += [
 @pytest.mark.parametrize("record", ODD)
 def test_records_are_complete_together_only_if_each_would_go_out_unchanged(record: bytes) -> None:
     """A number beyond doubles may be found either way."""
+    completer = Completer(None)
     if b"1e400" not in record:
-        assert are_complete([record]) == are_complete([GOOD, record, GOOD]) == unchanged(record)
+        assert at_once.are_unchanged(completer, [record]) == unchanged(record)
+        assert at_once.are_unchanged(completer, [GOOD, record, GOOD]) == unchanged(record)
 
 
 def test_half_an_emoji_is_shown_as_browsers_show_it() -> None:
@@ -278,7 +280,7 @@ def test_any_json_is_refused_or_becomes_one_line_with_an_insert_id(
 def test_any_bytes_are_refused_or_become_an_event(record: bytes) -> None:
     event = prepared_or_refused(record)
     assert event if isinstance(event, str) else json.loads(event)["properties"]["$insert_id"]
-    assert are_complete([record]) <= (event == record)
+    assert at_once.are_unchanged(Completer(None), [record]) <= (event == record)
 
 
 def without_ip(record: bytes, default_ip: str | None = "0") -> dict[str, Any]:
@@ -294,21 +296,21 @@ def test_an_event_without_ip_gets_the_default_and_keeps_all_else(record: bytes) 
         return
     assert without_ip(record) == {**without_ip(record, None), "ip": 0}
     assert without_ip(record, "203.0.113.7") == {**without_ip(record, None), "ip": "203.0.113.7"}
-    assert not Completer("0").are_complete([GOOD, record])
+    assert not at_once.are_unchanged(Completer("0"), [GOOD, record])
 
 
 def test_an_ip_of_its_own_stays() -> None:
     for ip in (b'"203.0.113.9"', b"0", b'"0"', b"167772161"):
         record = with_property(b'1,"ip":' + ip)
         assert Completer("0").complete(record) == record
-        assert Completer("0").are_complete([record, record])
-        assert Completer("0").complete_all([record, record]) == [record, record]
+        assert at_once.are_unchanged(Completer("0"), [record, record])
+        assert at_once.all_of(Completer("0"), [record, record]) == [record, record]
 
 
 def test_records_are_completed_together_only_if_none_is_rejected() -> None:
     records = [GOOD, NO_ID, with_property(b'1,"ip":0')]
-    assert Completer("0").complete_all(records) == [Completer("0").complete(record) for record in records]
-    assert Completer("0").complete_all([GOOD, b"{}"]) is None
+    assert at_once.all_of(Completer("0"), records) == [Completer("0").complete(record) for record in records]
+    assert at_once.all_of(Completer("0"), [GOOD, b"{}"]) is None
 
 
 def test_what_was_made_of_a_record_is_completed_from_that_record() -> None:

@@ -13,6 +13,7 @@ from importer.errors import InvalidRecord
 from importer.limits import DISALLOWED_IDS
 from importer.mixpanel.event import Completer
 from importer.mixpanel.fields import distinct_id_of, fingerprint, insert_id_of, time_of
+from tests.unit.mixpanel import at_once
 
 TIMES = {
     "seconds": ("1704164645", "1704164645"),
@@ -183,7 +184,7 @@ def test_a_fingerprint_is_what_it_has_always_been(record: bytes) -> None:
     for default_ip in (None, "0", "203.0.113.9"):
         completer = Completer(default_ip)
         events = [completer.complete(record), completer.complete_made(json.loads(record), record, 0)]
-        events += completer.complete_all([record]) or []
+        events += at_once.all_of(completer, [record]) or []
         assert {json.loads(event)["properties"]["$insert_id"] for event in events} == {FINGERPRINTS[0]}
         later = completer.complete_made(json.loads(record), record, 12)
         assert json.loads(later)["properties"]["$insert_id"] == FINGERPRINTS[12]

@@ -14,6 +14,7 @@ from importer.limits import MAX_NESTING
 from importer.mixpanel.event import Completer
 from importer.mixpanel.nesting import MIN_LENGTH, nests_too_deep
 from importer.mixpanel.repair import read_object
+from tests.unit.mixpanel import at_once
 
 OPENINGS = {"arrays": (b"[", b"]"), "objects": (b'{"a":', b"}"), "both": (b'[{"a":', b"}]")}
 EVENT = b'{"event":"e","properties":{"time":1700000000,"distinct_id":"","$insert_id":"a","deep":%b}}'
@@ -53,11 +54,11 @@ def test_an_event_as_deep_as_that_goes_out_and_a_deeper_one_is_rejected(kind: st
     fine, deep = EVENT % nested(MAX_NESTING - 2, kind), EVENT % nested(MAX_NESTING, kind)
     completer = Completer(None)
     assert completer.complete(fine) == fine
-    assert completer.are_complete([fine])
+    assert at_once.are_unchanged(completer, [fine])
     assert read_object(fine)["event"] == "e"
-    assert not completer.are_complete([fine, deep, fine])
-    assert completer.complete_all([deep]) is None
-    assert completer.complete_from([fine, deep, fine], 0) == [fine]
+    assert not at_once.are_unchanged(completer, [fine, deep, fine])
+    assert at_once.all_of(completer, [deep]) is None
+    assert at_once.leading(completer, [fine, deep, fine]) == [fine]
     for reading in (completer.complete, read_object):
         with pytest.raises(InvalidRecord, match=r"^is nested too deeply$"):
             reading(deep)
