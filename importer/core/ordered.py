@@ -53,6 +53,10 @@ class Limits:
     deadline: float = math.inf
 
 
+_LOOK_SECONDS = 0.1
+"""Seconds between two looks at what has come to its end."""
+
+
 class _TimeUp(Exception):
     """The time to stop reading came while there was more to read."""
 
@@ -101,6 +105,7 @@ class _Run:
         self._clock = pipeline.clock
         self._window: Window[End, Settled] = Window(pipeline.executor)
         self._span = Span(pipeline.new_batch(), self._clock())
+        self._look_at = -math.inf
         self._last = 0, 0  # the line and offset of the record read last
 
     def all(self, blocks: Iterable[Block]) -> Report:
@@ -129,9 +134,11 @@ class _Run:
     def _take(self, block: Block) -> None:
         """Puts what becomes of a block's records in spans."""
         cursor = Cursor(block, makes_events=self._pipeline.makes_events)
+        clock = self._clock
         for nth, made in self._pipeline.prepare_block(block):
             place = cursor.place(nth)
-            self._look_at_clock(place)
+            if (now := clock()) >= self._look_at:
+                self._look(place, now)
             if isinstance(made, Prepared):
                 self._last = place
                 self._take_one(place, block.records[nth], made)
@@ -163,7 +170,8 @@ class _Run:
             self._take_events(place, record, prepared.events)
         for invalid in prepared.rejected:
             self._span.reject(rejected_record(self._source, *place, record, invalid))
-        self._span.tally(prepared)
+        if prepared.dropped or prepared.changed:
+            self._span.tally(prepared.dropped, prepared.changed)
 
     def _take_events(self, place: tuple[int, int], record: bytes, events: Sequence[bytes]) -> None:
         """Puts the events of one record in the next batch: between two events of it, no checkpoint is true."""
@@ -190,9 +198,9 @@ class _Run:
         deadline = min(self._clock() + self._limits.retry_seconds, self._limits.deadline)
         return span.deliver(self._pipeline, self._source, deadline)
 
-    def _look_at_clock(self, place: tuple[int, int]) -> None:
+    def _look(self, place: tuple[int, int], now: float) -> None:
         """Sends a span that has filled for long enough, and what there is when the time is up; saves what is due."""
-        now = self._clock()
+        self._look_at = min(now + _LOOK_SECONDS, self._limits.stop_at)
         if now > self._limits.stop_at or (now - self._span.started > _MAX_FILL_SECONDS and not self._span.is_empty):
             self._send(place)
         else:

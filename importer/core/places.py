@@ -13,7 +13,7 @@ from importer.mixpanel.stretches import restored
 from importer.records import Block
 
 
-class Place(Struct, frozen=True):
+class Place(Struct, frozen=True, gc=False):
     """Where the events of a batch come from: a record, or records that follow each other and gave one event each.
 
     Attributes:
@@ -73,8 +73,10 @@ class Cursor:
         block = self._block
         if block.places is not None:
             return block.places[nth]
-        if nth > self._index:
-            self._offset += sum(map(len, block.records[self._index : nth])) + nth - self._index
+        index = self._index
+        if nth > index:
+            passed = len(block.records[index]) if nth == index + 1 else sum(map(len, block.records[index:nth]))
+            self._offset += passed + nth - index
             self._index = nth
         return block.line + nth, self._offset
 

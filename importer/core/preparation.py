@@ -6,7 +6,8 @@ each has an outcome of its own, so that a bad one costs itself alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -20,7 +21,7 @@ from importer.mixpanel.repair import read_object
 from importer.records import Block, Malformed, Transform, is_blank
 
 
-class Prepared(Struct):
+class Prepared(Struct, gc=False):
     """What became of one record.
 
     Attributes:
@@ -66,6 +67,7 @@ class Preparer:
         self._filters = mapped.filters if mapped else None
         self._transform = transform
         self.makes_events = bool(self._mapping or self._filters or transform)
+        self._has_own_shape = self._mapping is None and transform is None
         self._is_plain = not (self._filters or transform)
 
     def prepare(self, record: bytes) -> Prepared:
@@ -173,17 +175,16 @@ class Preparer:
                 yield outcome
 
     def _reason(self, record: bytes, invalid: InvalidRecord) -> InvalidRecord:
-        """The same reason, or, where there is no mapping, which mapping the record is of. It is a new one without a
-        traceback, whose frames hold the record several times over."""
-        may_be_vendors = (
-            invalid.field is not None or b"\t" in record
-        )  # an object that lacks something, or a table's row
-        if self._mapping is None and self._transform is None and may_be_vendors and (looks_like := _hint(record)):
+        """The same reason, or, where there is no mapping, which mapping the record is of. It has no traceback, whose
+        frames hold the record several times over."""
+        may_be_vendors = invalid.field is not None or b"\t" in record  # it lacks something, or is a table's row
+        if may_be_vendors and self._has_own_shape and (looks_like := self._hint(record)):
             return InvalidRecord(looks_like)
-        return InvalidRecord(invalid.reason, invalid.field)
+        invalid.__traceback__ = invalid.__context__ = None
+        return invalid
 
+    @cached_property
+    def _hint(self) -> Callable[[bytes], str | None]:
+        from importer.mappings.recognition import hint  # noqa: PLC0415 (it takes a tenth of the start)
 
-def _hint(record: bytes) -> str | None:
-    from importer.mappings.recognition import hint  # noqa: PLC0415 (it takes a tenth of the start)
-
-    return hint(record)
+        return hint

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from importer.core.checkpoint import Checkpoint, Checkpoints, Counts
-from importer.core.rejects import Reject, RejectLog, RejectSink, held_bytes
+from importer.core.rejects import Reject, RejectLog, RejectSink
 from importer.core.report import Report
 from importer.core.span import Settled
 from importer.records import Position
@@ -73,12 +73,11 @@ class Committer:
         report = self._report
         report.add_outcome(settled.outcome)
         report.add_tally(settled.tally)
-        for one in settled.rejects:
-            report.add_reject(one)
-            self._log.add(one)
-            if self._sink:
-                self._pending.append(one)
-                self._pending_bytes += held_bytes(one)
+        report.add_rejects(settled.rejects)
+        self._log.add_all(settled.rejects)
+        if self._sink:
+            self._pending += settled.rejects
+            self._pending_bytes += settled.rejected_bytes
         if end is not None:
             self.note_time()
             self._settled = (*end, Counts.of(report, end[1]))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal, Protocol
 
 import msgspec
@@ -27,7 +29,7 @@ _TEXT: _Encoding = None
 _BASE64: _Encoding = "base64"
 
 
-class Reject(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Reject(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One refused record.
 
     Attributes:
@@ -70,7 +72,8 @@ def held_bytes(reject: Reject) -> int:
 
 def rejected_record(source: str, line: int, offset: int, record: bytes, invalid: InvalidRecord) -> Reject:
     """The reject, as of now, of a record that was refused here."""
-    return _reject(source, line, offset, record, invalid.reason, invalid.field, insert_id(record))
+    known = insert_id(record) if invalid.field else None  # without a field it is hardly an object
+    return _reject(source, line, offset, record, invalid.reason, invalid.field, known)
 
 
 def rejected_event(
@@ -106,7 +109,7 @@ class RejectLog:
     """Rejects in the log, beside the place that keeps them, or for a first look: a line for each, its event cut.
 
     Args:
-        most: lines for one source; more are counted, and not written.
+        most: lines for one source; what comes beyond is not written, and one line says so.
     """
 
     def __init__(self, most: int = _LOGGED_PER_SOURCE) -> None:
@@ -114,10 +117,16 @@ class RejectLog:
         self._most = most
         self._count = 0
 
+    def add_all(self, rejects: Sequence[Reject]) -> None:
+        """Writes those of them for which there are lines left."""
+        for one in rejects[: self._most - self._count]:
+            self.add(one)
+
     def add(self, reject: Reject) -> None:
-        self._count += 1
-        if self._count > self._most:
+        """Writes a reject if there is a line left for it."""
+        if self._count == self._most:
             return
+        self._count += 1
         reason, field = reject.reason[:_LOGGED_CHARACTERS], (reject.field or "")[:_LOGGED_CHARACTERS]
         self._log.warning(
             f"{reject.source}, line {reject.line}: {field + ': ' if field else ''}{reason}",
@@ -153,6 +162,16 @@ def _reject(
         field=field,
         insert_id=identifier,
         event=event,
-        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        at=_now(),
         encoding=encoding,
     )
+
+
+def _now() -> str:
+    return _text_of(int(time.time() * 1_000))
+
+
+@lru_cache(maxsize=8)
+def _text_of(milliseconds: int) -> str:
+    """The time as text, to the millisecond: many rejects share one."""
+    return datetime.fromtimestamp(milliseconds / 1_000, UTC).isoformat(timespec="milliseconds")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Self
 
 import msgspec
@@ -99,9 +99,12 @@ class Report(Counts):
 
     def add_reject(self, reject: Reject) -> None:
         """Counts a reject in, and holds it if it is among the first."""
-        self.rejected += reject.records
-        if len(self.first_rejects) < _FIRST_REJECTS:
-            self.first_rejects.append(reject)
+        self.add_rejects((reject,))
+
+    def add_rejects(self, rejects: Sequence[Reject]) -> None:
+        """Counts rejects in, and holds those among the first."""
+        self.rejected += sum(one.records for one in rejects)
+        self.first_rejects += rejects[: _FIRST_REJECTS - len(self.first_rejects)]
 
     def add_tally(self, tally: Tally) -> None:
         """Counts in what was dropped and changed."""

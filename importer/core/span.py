@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from importer.core.pipeline import Pipeline
 from importer.core.places import Place
-from importer.core.preparation import Prepared
 from importer.core.rejects import Reject, held_bytes, rejected_event
 from importer.core.report import Tally
+from importer.mappings.outcome import Dropped
 from importer.mixpanel.batch import Batch
 from importer.mixpanel.outcome import Outcome
 
@@ -23,6 +24,7 @@ class Settled:
 
     outcome: Outcome
     rejects: list[Reject]
+    rejected_bytes: int  # of memory that the rejects take
     tally: Tally
 
 
@@ -68,11 +70,10 @@ class Span:
         self._rejected_bytes += held_bytes(reject)
         self._settled += 1
 
-    def tally(self, prepared: Prepared) -> None:
+    def tally(self, dropped: Sequence[Dropped], changed: Sequence[str]) -> None:
         """Counts what was dropped and changed of a record."""
-        if prepared.dropped or prepared.changed:
-            self._tally.add(prepared.dropped, prepared.changed)
-            self._settled += len(prepared.dropped)
+        self._tally.add(dropped, changed)
+        self._settled += len(dropped)
 
     def deliver(self, pipeline: Pipeline, source: str, deadline: float) -> Settled:
         """Brings it to its end, on a thread of the executor's.
@@ -81,11 +82,10 @@ class Span:
             DeliveryError: see `Client.send`.
         """
         delivery = pipeline.deliver(self.batch, deadline)
-        rejects = self._rejects
         for one in delivery.rejected:
             place = one.place.after(one.before) if one.before else one.place
             record = place.record(one.event)
-            rejects.append(rejected_event(source, place.line, place.offset, record, one.event, one.rejection))
+            self.reject(rejected_event(source, place.line, place.offset, record, one.event, one.rejection))
         if delivery.rejected:
-            rejects.sort(key=lambda reject: reject.offset)
-        return Settled(delivery.outcome, rejects, self._tally)
+            self._rejects.sort(key=lambda reject: reject.offset)
+        return Settled(delivery.outcome, self._rejects, self._rejected_bytes, self._tally)

@@ -9,11 +9,19 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
+
 from importer.errors import InvalidRecord
 from importer.mappings import decoding, ready
 from importer.mappings.outcome import Outcome
 
 _SNOWPLOW_TABS = 130
+_KEYS = frozenset(sign for vendor in ready.VENDORS.values() for sign in vendor.signs) - {"properties"} | {"event_name"}
+_EXPORTED = b'"mp_processing_time_ms"'
+"""Keys of which a vendor's record has one. Mixpanel's own export has `properties`, as any event, and with them one of
+these two."""
+
+_decode_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _is_snowplow_line = re.compile(rb"(?:[^\t]*\t){6}[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\t").match
 
 
@@ -35,6 +43,11 @@ def recognise_object(record: dict[str, Any]) -> str | None:
 
 def hint(record: bytes) -> str | None:
     """For a record that was rejected without a mapping: what it looks like, and the setting to use; else None."""
+    try:
+        if _KEYS.isdisjoint(_decode_keys(record)) and _EXPORTED not in record:
+            return None  # what nearly all of them are: its values are not even looked at
+    except msgspec.MsgspecError:
+        pass
     name = recognise(record)
     return f"looks like {ready.VENDORS[name].title}: set IMPORT_MAPPING={name} (or auto)" if name else None
 

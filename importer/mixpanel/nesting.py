@@ -32,5 +32,7 @@ def nests_too_deep(record: bytes) -> bool:
 
 
 def _openings(record: bytes) -> int:
-    """Opening brackets, those within texts included. To replace few bytes is four times as fast as to count them."""
-    return 2 * len(record) - len(record.replace(b"[", b"")) - len(record.replace(b"{", b""))
+    """Opening brackets, those within texts included; of each kind no more than one too many. To replace few bytes is
+    four times as fast as to count them."""
+    enough = MAX_NESTING + 1
+    return 2 * len(record) - len(record.replace(b"[", b"", enough)) - len(record.replace(b"{", b"", enough))

@@ -83,7 +83,8 @@ def _members(record: bytes) -> Members:
         record.decode()  # the decoder does not look into strings it skips
         return _decode_members(record)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        canonical = _canonical_json(_object(_value(record)))
+        value = _value(record)
+    canonical = _canonical_json(_object(value))
     try:
         return _decode_members(canonical)
     except msgspec.MsgspecError as error:
@@ -141,7 +142,7 @@ def _value(record: bytes) -> Any:
     """
     record = record.removeprefix(codecs.BOM_UTF8)  # where files with a byte order mark were joined
     try:
-        return json.loads(record.decode(), parse_constant=_no_constant)
+        return _decode_json(record.decode())
     except UnicodeDecodeError as error:
         raise InvalidRecord(f"is not UTF-8: byte 0x{record[error.start]:02x} at position {error.start}") from None
     except json.JSONDecodeError as error:
@@ -154,10 +155,14 @@ def _no_constant(name: str) -> Any:
     raise InvalidRecord(f"is not JSON: {name} is no JSON number")
 
 
+_decode_json = json.JSONDecoder(parse_constant=_no_constant).decode
+
+
 def _object(value: Any) -> dict[str, Any]:
     if isinstance(value, dict):
         return value
-    raise InvalidRecord(f"is not a JSON object but {_kind(json.dumps(value).encode())}")
+    some = value[:0] if isinstance(value, list) else value  # of an array, its being one is all that is told
+    raise InvalidRecord(f"is not a JSON object but {_kind(json.dumps(some).encode())}")
 
 
 _KINDS = {

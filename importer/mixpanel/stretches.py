@@ -88,6 +88,10 @@ class Stretches:
             events, way = self._with_care(records[start : start + with_care])
             if way is None:
                 with_care = _MIN_WITH_CARE
+                if not events:
+                    yield start, events
+                    start += 1
+                    continue
             else:
                 first = start + len(events)
                 some = records[first : first + at_once]
