@@ -19,6 +19,9 @@ _LOOKED_AT = 20
 _name = re.compile(r"\.(csv|tsv|tab|psv)(\.[a-z0-9]+)?$", re.IGNORECASE).search
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _NO_CSV = ("{", "[", "<", "#!")
+_SNOWPLOW_TABS = 130
+_is_snowplow = re.compile(r"(?:[^\t]*\t){6}[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\t", re.IGNORECASE).match
+"""Snowplow's enriched events have 131 fields, the seventh their id, and no header: each line is a record by itself."""
 
 
 class Table(Struct, frozen=True):
@@ -39,6 +42,8 @@ def looks_like_csv(head: Head) -> bool:
     """Whether this is CSV: by its content where that can tell, else by its name."""
     rows = [] if head.content.startswith(_UTF16_MARKS) else _first_rows(head)
     if not rows or rows[0].lstrip().startswith(_NO_CSV):
+        return False
+    if rows[0].count("\t") == _SNOWPLOW_TABS and _is_snowplow(rows[0]):
         return False
     delimiter = _delimiter(rows)
     if delimiter is None:

@@ -18,10 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.errors import Unreadable
+from importer.formats import csv_rows
 from importer.formats.content import Content
 from importer.formats.csv_cells import is_plain_value
 from importer.formats.held import Held, Stream
+from importer.formats.reader import Head
 from importer.records import Malformed, Position, Record
+from sandbox.vendors import records as made_up
 
 HEADER = "event,time,distinct_id,plan\n"
 
@@ -126,6 +129,14 @@ def test_content_tells_that_it_is_csv_whatever_it_is_called() -> None:
 def test_what_is_no_table_is_not_taken_for_one(content: bytes) -> None:
     with pytest.raises(Unreadable, match="no event data"):
         records(content, name="words.txt")
+
+
+@pytest.mark.parametrize("name", ["output-1.txt", "enriched.tsv", "enriched.tsv.gz"])
+def test_snowplows_lines_are_no_table_whatever_they_are_called(name: str) -> None:
+    """They have no header: each is a record by itself, which a mapping reads."""
+    content = b"\n".join(made_up("snowplow", 20))
+    assert not csv_rows.matches(Head(content, name, is_all=True))
+    assert csv_rows.matches(Head(b"event\ttime\nSignup\t5\n", name, is_all=True))
 
 
 def test_quotes_hold_delimiters_line_breaks_and_doubled_quotes() -> None:
