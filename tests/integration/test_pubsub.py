@@ -414,7 +414,12 @@ def test_of_a_message_with_thousands_of_bad_records_the_good_ones_are_imported(
     assert set(standin.ids()) == set(IDS[:2])
     (line,) = summaries(folding, 1)
     assert (line["read"], line["imported"], line["rejected"], line["handed_back"]) == (20_002, 2, 20_000, 0)
-    kept = "\n".join(one["event"] for one in folding.log("reject"))
+    parts = {one["reject_id"]: "" for one in folding.log("reject") if "reject_id" in one}
+    for kind in ("reject", "reject part"):
+        for one in folding.log(kind):
+            if "reject_id" in one:
+                parts[one["reject_id"]] += one["event"]
+    kept = "\n".join(parts.get(one.get("reject_id"), one["event"]) for one in folding.log("reject"))
     assert kept.encode() == b"\n".join(bad)
     assert len(folding.log("reject")) < 1_010
 
