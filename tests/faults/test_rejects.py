@@ -9,6 +9,7 @@ import re
 import secrets
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import requests
 from google.api_core.exceptions import NotFound
 from google.cloud import pubsub_v1
 
+from bench.measuring import peak_memory
 from importer.core.rejects import Reject
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
@@ -25,7 +27,7 @@ from sandbox.processes import ROOT
 from sandbox.pushes import wrapped
 from sandbox.topic.emulator import Emulator
 from tests.conftest import StartFunction
-from tests.faults.trouble import QUICK, SEED, content, kept_rejects, missing, objects
+from tests.faults.trouble import QUICK, SEED, content, kept_rejects, missing, objects, push_until_taken, workers
 
 GOOD = b'{"event":"e","properties":{"time":1748736000,"distinct_id":"u","$insert_id":"good-%d"}}'
 REFUSED = b'{"event":"e","properties":{"time":1748736000,"distinct_id":"null","$insert_id":"bad-%d"}}'
@@ -253,3 +255,75 @@ def replay(
 
 def post(url: str, body: bytes) -> int:
     return requests.post(url, data=body, timeout=30).status_code
+
+
+# What a file, or messages, of nothing else make us hold
+
+MEMORY = 200_000_000
+"""The most that a process of the function may ever hold here."""
+
+NO_USER = b'{"event":"Signup","properties":{"time":1748736000,"$insert_id":"id-%06d","n":"......"}}'
+"""86 bytes."""
+
+needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="reads the memory's peak in /proc")
+
+
+@pytest.fixture
+def topic(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A topic of the test's own."""
+    name = f"projects/{emulator.project}/topics/rejects-{secrets.token_hex(4)}"
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator.host)
+    with pubsub_v1.PublisherClient() as publisher:
+        publisher.create_topic(name=name)
+    return name
+
+
+@needs_proc
+def test_rejects_of_a_large_file_go_to_a_topic_slice_by_slice(
+    standin: Standin,
+    bucket: Bucket,
+    function: StartFunction,
+    emulator: Emulator,
+    topic: str,
+    figure: Callable[[str], None],
+) -> None:
+    """Invariant 5: what is rejected is held until it is stored, and no more of it than a slice."""
+    gcs_import = function("gcs_import", IMPORT_REJECTS=topic, PUBSUB_EMULATOR_HOST=emulator.host)
+    bucket.send_events_to(gcs_import.url)
+    bucket.put("events.jsonl", b"\n".join(NO_USER % n for n in range(100_000)))
+    bucket.wait_until_delivered()
+    (line,) = gcs_import.log("import")
+    assert (line["outcome"], line["rejected"]) == ("done", 100_000)
+    (worker,) = workers(gcs_import.process.pid)
+    figure(f"{peak_memory(worker) / 1e6:.0f} MB")
+    assert peak_memory(worker) < MEMORY
+
+
+@needs_proc
+def test_a_million_short_bad_lines_are_not_held_together(
+    standin: Standin, bucket: Bucket, function: StartFunction, figure: Callable[[str], None]
+) -> None:
+    """Invariant 5: a reject counts with what it takes, of which the line of one letter is the least. Without
+    checkpoints, only their size makes them leave."""
+    gcs_import = function("gcs_import", IMPORT_REJECTS="gs://events/rejects")
+    bucket.send_events_to(gcs_import.url)
+    bucket.put("lines.gz", gzip.compress(GOOD % 1 + b"\nx" * 1_000_000))
+    bucket.wait_until_delivered()
+    (line,) = [line for line in gcs_import.log("import") if line["outcome"] != "skipped"]
+    assert (line["outcome"], line["rejected"], line["imported"]) == ("done", 1_000_000, 1)
+    (worker,) = workers(gcs_import.process.pid)
+    figure(f"{peak_memory(worker) / 1e6:.0f} MB")
+    assert peak_memory(worker) < MEMORY
+
+
+@needs_proc
+def test_rejects_of_many_messages_go_to_a_topic_slice_by_slice(
+    standin: Standin, function: StartFunction, emulator: Emulator, topic: str, figure: Callable[[str], None]
+) -> None:
+    """Invariant 5, for messages: a hundred and fifty at once, of a thousand bad records each."""
+    pubsub_import = function("pubsub_import", IMPORT_REJECTS=topic, PUBSUB_EMULATOR_HOST=emulator.host)
+    message = b"\n".join([b"{}"] * 1_000)
+    push_until_taken(pubsub_import.url, [wrapped(message, str(n)) for n in range(150)], senders=150)
+    (worker,) = workers(pubsub_import.process.pid)
+    figure(f"{peak_memory(worker) / 1e6:.0f} MB")
+    assert peak_memory(worker) < MEMORY
