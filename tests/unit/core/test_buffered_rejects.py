@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -94,6 +96,19 @@ async def test_whoever_stops_waiting_takes_nobody_along(slow: Slow) -> None:
     await tasks[1]
     assert tasks[0].cancelled()
     assert slow.kept == [1, 2]
+
+
+async def test_of_two_slices_that_fail_one_is_told_and_the_other_is_no_error_that_nobody_looked_at(slow: Slow) -> None:
+    told: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    shared = BufferedRejectSink(slow, every=SOON)
+    slow.broken = True
+    with pytest.raises(DeliveryError):
+        await shared.store([reject(n) for n in range(2_001)])
+    await asked_for(slow, 2)
+    await asyncio.sleep(5 * SOON)
+    gc.collect()
+    assert told == []
 
 
 async def test_a_sink_that_breaks_is_an_error_for_those_in_the_round_alone() -> None:

@@ -63,8 +63,8 @@ def test_each_thousand_is_confirmed_before_the_next_is_published(monkeypatch: py
 
 def test_long_ones_are_fewer_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     publisher = Publisher()
-    store(publisher, monkeypatch, [4_000_000, 4_000_000, 1, 9_000_000, 1])
-    assert publisher.confirmed == [[0, 1], [2], [3], [4]]
+    store(publisher, monkeypatch, [4_000_000, 4_000_000, 1, 9_000_000, 4_000_000, 4_000_000])
+    assert publisher.confirmed == [[0, 1], [2], [3], [4, 5]]
 
 
 def test_after_one_that_is_not_taken_no_more_are_published(monkeypatch: pytest.MonkeyPatch) -> None:
