@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from importer.formats.compression import GZIP
 
+_SNOWPLOW_TABS = 130
+_is_snowplow = re.compile(rb"(?:[^\t]*\t){6}[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\t").match
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 
 
@@ -45,7 +49,7 @@ def not_event_data(head: bytes) -> str | None:
         if head.startswith(magic):
             return what
     rows = [row for row in head.splitlines() if row.strip()]
-    if not rows or any(map(is_object, rows)):
+    if not rows or any(is_object(row) or is_snowplow(row) for row in rows):
         return None
     first = rows[0].strip()
     if first == b"{" and len(rows) > 1:
@@ -53,6 +57,14 @@ def not_event_data(head: bytes) -> str | None:
     if first.startswith(b"{") or is_json(first):
         return None
     return "XML or HTML" if first.startswith(b"<") else f"something that starts with {head.strip()[:24]!r}"
+
+
+def is_snowplow(line: bytes) -> bool:
+    """Whether this is one of Snowplow's enriched events: 131 fields with tabs between, the seventh its id.
+
+    https://docs.snowplow.io/docs/pipeline/enriched-tsv-format/
+    """
+    return line.count(b"\t") == _SNOWPLOW_TABS and _is_snowplow(line) is not None
 
 
 def is_object(text: bytes) -> bool:

@@ -137,6 +137,7 @@ def test_snowplows_lines_are_no_table_whatever_they_are_called(name: str) -> Non
     content = b"\n".join(made_up("snowplow", 20))
     assert not csv_rows.matches(Head(content, name, is_all=True))
     assert csv_rows.matches(Head(b"event\ttime\nSignup\t5\n", name, is_all=True))
+    assert [record for _, _, record in records(content, name, rows="records")] == list(made_up("snowplow", 20))
 
 
 def test_quotes_hold_delimiters_line_breaks_and_doubled_quotes() -> None:
