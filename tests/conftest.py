@@ -19,6 +19,10 @@ from sandbox.topic.emulator import Emulator
 os.environ.setdefault("FAULTS_SEED", str(random.randrange(1_000_000)))
 """The same in every process that runs tests."""
 
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+"""Tests that publish start processes, too: gRPC's handler of forks can wait for its own threads for ever, where no
+signal reaches the process. What is started executes another program at once, so that nothing of gRPC is used there."""
+
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """Where a shell runs the tests in the background, they ignore Ctrl-C, and so would all they start."""
 
