@@ -20,11 +20,10 @@ from importer.formats.avro_blocks import Blocks, Header, StoredBlock, read_heade
 from importer.formats.avro_rows import Damaged, compiled
 from importer.formats.avro_schema import Resolved
 from importer.formats.avro_types import Types
-from importer.formats.reader import Head, Source
+from importer.formats.reader import Source
 from importer.formats.rows import as_event, row_block, without_events
 from importer.records import Block, Malformed, Position
 
-_MAGIC = b"Obj\x01"
 _ROWS = 500
 """Rows in a block of records."""
 
@@ -32,11 +31,6 @@ _MAX_PLACES = 16_384
 """Blocks of the file whose places are kept: more than can be on its way to Mixpanel."""
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
-
-
-def matches(head: Head) -> bool:
-    """Whether this is an Avro object container file."""
-    return head.content.startswith(_MAGIC)
 
 
 class _State(msgspec.Struct, array_like=True):

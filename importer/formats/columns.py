@@ -76,10 +76,8 @@ def event(columns: Sequence[Column]) -> str | None:
         properties = f"to_json({_converted(nested.value, nested.type)})"
     else:
         properties = f"'{{' || {_members(by_name.values(), in_event=True)} || '}}'"
-    named = _members([name], in_event=True)
-    return (
-        f"""'{{' || {named} || CASE WHEN {named} = '' THEN '' ELSE ',' END || '"properties":' || {properties} || '}}'"""
-    )
+    named = _member(name, in_event=True)
+    return f"""'{{' || concat_ws(',', {named}, '"properties":' || {properties}) || '}}'"""
 
 
 def quoted(name: str) -> str:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from importer.errors import Unreadable
 from importer.formats.csv_lines import line_end
+from importer.formats.detect import UTF16_MARKS, is_snowplow
 from importer.formats.reader import Head
 
 _DELIMITERS = ",\t;|"
@@ -17,11 +18,7 @@ _LOOKED_AT = 20
 """Rows that are looked at."""
 
 _name = re.compile(r"\.(csv|tsv|tab|psv)(\.[a-z0-9]+)?$", re.IGNORECASE).search
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_NO_CSV = ("{", "[", "<", "#!")
-_SNOWPLOW_TABS = 130
-_is_snowplow = re.compile(r"(?:[^\t]*\t){6}[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\t", re.IGNORECASE).match
-"""Snowplow's enriched events have 131 fields, the seventh their id, and no header: each line is a record by itself."""
+_NO_CSV = (b"{", b"[", b"<", b"#!")
 
 
 class Table(Struct, frozen=True):
@@ -40,10 +37,10 @@ class Table(Struct, frozen=True):
 
 def looks_like_csv(head: Head) -> bool:
     """Whether this is CSV: by its content where that can tell, else by its name."""
-    rows = [] if head.content.startswith(_UTF16_MARKS) else _first_rows(head)
-    if not rows or rows[0].lstrip().startswith(_NO_CSV):
+    if head.content.startswith(UTF16_MARKS) or head.content.lstrip().startswith(_NO_CSV):
         return False
-    if rows[0].count("\t") == _SNOWPLOW_TABS and _is_snowplow(rows[0]):
+    rows = _first_rows(head)
+    if not rows or is_snowplow(rows[0].encode()):
         return False
     delimiter = _delimiter(rows)
     if delimiter is None:

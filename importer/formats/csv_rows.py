@@ -14,9 +14,9 @@ import msgspec
 
 from importer.errors import StalePosition, Unreadable
 from importer.formats.csv_cells import are_plain, members
-from importer.formats.csv_dialect import Table, looks_like_csv, table
+from importer.formats.csv_dialect import Table, table
 from importer.formats.csv_lines import MAX_LINE_BYTES, Lines, line_end, whole_lines
-from importer.formats.reader import Head, Source
+from importer.formats.reader import Source
 from importer.formats.rows import without_events
 from importer.records import Block, Malformed, Position
 
@@ -25,11 +25,6 @@ _MAX_IN_VAIN_BYTES = 16 << 20
 
 Cells = list[str] | str
 """The cells of a row, or why it has none."""
-
-
-def matches(head: Head) -> bool:
-    """Whether this is CSV: by its content where that can tell, else by its name."""
-    return looks_like_csv(head)
 
 
 class Reader:

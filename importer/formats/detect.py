@@ -12,7 +12,7 @@ _SNOWPLOW_TABS = 130
 _is_snowplow = re.compile(rb"(?:[^\t]*\t){6}[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\t").match
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 
-
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _MAGIC_NUMBERS = {
     GZIP: "gzip within gzip within gzip",
     b"\x89PNG": "a PNG image",
@@ -24,8 +24,7 @@ _MAGIC_NUMBERS = {
     b"BZh": "bzip2",
     b"\xfd7zXZ": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
+    **dict.fromkeys(UTF16_MARKS, "UTF-16 text"),
 }
 
 

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from importer.errors import SettingsError, Unreadable
 from importer.formats.columns import Column, event, row
 from importer.formats.random_access import File, Pieces
-from importer.formats.reader import Head, Source
+from importer.formats.reader import Source
 from importer.formats.rows import row_block, without_events
 from importer.records import Block, Malformed, Position
 
 if TYPE_CHECKING:
     import duckdb
 
-_MAGIC = b"PAR1"
 _ROWS = 2_048
 """Rows in a block: DuckDB's own measure, a vector."""
 
@@ -48,11 +47,6 @@ _COUNT_ROWS = f"SELECT sum(num_rows)::BIGINT FROM parquet_file_metadata('{_PATH}
 _COUNT_LEAVES = f"SELECT count(*) FROM parquet_schema('{_PATH}') WHERE coalesce(num_children, 0) = 0"  # noqa: S608
 _DESCRIBE = f"SELECT * FROM read_parquet('{_PATH}') LIMIT 0"  # noqa: S608
 _READ = f"FROM read_parquet('{_PATH}', file_row_number = true) WHERE file_row_number >="
-
-
-def matches(head: Head) -> bool:
-    """Whether this is Parquet."""
-    return head.content.startswith(_MAGIC)
 
 
 class Reader:

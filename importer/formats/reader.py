@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Literal, Protocol
 
 from importer.records import Block, Position, Readable
@@ -85,3 +86,19 @@ class Format:
     matches: Callable[[Head], bool]
     read: Callable[[Source], Reader]
     by_range: bool = False
+
+
+def begins(magic: bytes) -> Callable[[Head], bool]:
+    """What knows content by the bytes that it begins with."""
+    return lambda head: head.content.startswith(magic)
+
+
+def reader_of(module: str) -> Callable[[Source], Reader]:
+    """What makes the `Reader` of a module, which is imported when there is something for it to read: most processes
+    read one format, and a start pays for what it imports."""
+
+    def read(source: Source) -> Reader:
+        reader: Reader = import_module(module).Reader(source)
+        return reader
+
+    return read
