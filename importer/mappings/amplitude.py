@@ -10,7 +10,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from importer.errors import InvalidRecord
 from importer.mappings import reasons
 from importer.mappings.addresses import client_ip
 from importer.mappings.countries import country_code
@@ -75,17 +74,6 @@ _SHAPE = Shape(Row)
 def matches(record: dict[str, Any]) -> bool:
     """Whether it is a row of events, or of the files of merged users beside them."""
     return {"amplitude_id", "event_type", "event_properties"} <= record.keys() or "merged_amplitude_id" in record
-
-
-def outcomes(record: dict[str, Any]) -> list[Outcome]:
-    """One event for a row."""
-    return [_outcome(_SHAPE.convert(record))]
-
-
-def to_mixpanel(record: bytes) -> list[Outcome]:
-    """The same of a row in bytes."""
-    row = _SHAPE.read(record)
-    return [row if row.__class__ is InvalidRecord else _outcome(row)]  # type: ignore[arg-type]
 
 
 def _outcome(row: Row) -> Outcome:
@@ -183,3 +171,10 @@ def _insert_id(row: Row) -> str | None:
     """Amplitude's own `$insert_id` is what the sender chose, such as `Order Completed:1`; the `uuid` is always one."""
     made = insert_id(row.insert_id)
     return made if made is not None and made == row.insert_id else insert_id(row.uuid) or made
+
+
+outcomes = _SHAPE.of_objects(_outcome)
+"""One event for a row."""
+
+to_mixpanel = _SHAPE.of_bytes(_outcome)
+"""The same of a record in bytes."""

@@ -56,6 +56,20 @@ class Shape(Generic[T]):
             decoded = decode(record)
             return decoded if isinstance(decoded, InvalidRecord) else self.convert(decoded)
 
+    def of_bytes(self, outcome: Callable[[T], Outcome]) -> Mapping:
+        """Makes a mapping of one that gives one outcome for a record's fields."""
+        read = self.read
+
+        def mapping(record: bytes) -> list[Outcome]:
+            fields = read(record)
+            return [fields if fields.__class__ is InvalidRecord else outcome(fields)]  # type: ignore[arg-type]
+
+        return mapping
+
+    def of_objects(self, outcome: Callable[[T], Outcome]) -> Callable[[dict[str, Any]], list[Outcome]]:
+        """The same of records that are decoded already."""
+        return lambda record: [outcome(self.convert(record))]
+
     def convert(self, record: dict[str, Any]) -> T:
         """The fields of a record that is decoded already."""
         while True:

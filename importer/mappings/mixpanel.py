@@ -54,17 +54,6 @@ def matches(record: dict[str, Any]) -> bool:
     return {"event_name", "properties", "insert_id", "distinct_id"} <= record.keys()
 
 
-def outcomes(record: dict[str, Any]) -> list[Outcome]:
-    """One event for a line or row."""
-    return [_outcome(_SHAPE.convert(record))]
-
-
-def to_mixpanel(record: bytes) -> list[Outcome]:
-    """The same of a line or row in bytes."""
-    row = _SHAPE.read(record)
-    return [row if isinstance(row, InvalidRecord) else _outcome(row)]
-
-
 def _outcome(row: Row) -> Outcome:
     given = _given(row.properties)
     if isinstance(given, InvalidRecord):
@@ -136,3 +125,10 @@ def _identified(row: Row, given: dict[str, Any], properties: dict[str, Any]) -> 
         properties["distinct_id"] = ""
         return None
     return reasons.no_user("distinct_id" if row.event is None else "properties.distinct_id")
+
+
+outcomes = _SHAPE.of_objects(_outcome)
+"""One event for a line or row."""
+
+to_mixpanel = _SHAPE.of_bytes(_outcome)
+"""The same of a record in bytes."""

@@ -102,17 +102,6 @@ def matches(record: dict[str, Any]) -> bool:
     )
 
 
-def outcomes(record: dict[str, Any]) -> list[Outcome]:
-    """One event for a row."""
-    return [_outcome(_SHAPE.convert(record))]
-
-
-def to_mixpanel(record: bytes) -> list[Outcome]:
-    """The same of a row in bytes."""
-    row = _SHAPE.read(record)
-    return [row if row.__class__ is InvalidRecord else _outcome(row)]  # type: ignore[arg-type]
-
-
 def _outcome(row: Row) -> Outcome:
     name = row.event
     if name.__class__ is not str or not name or name.isspace() or name in _NOT_EVENTS:
@@ -198,3 +187,10 @@ def _of_groups(groups: object) -> dict[str, Any]:
     if isinstance(groups, dict):
         add(found, {kind: key for kind, key in groups.items() if as_id(key)})
     return found
+
+
+outcomes = _SHAPE.of_objects(_outcome)
+"""One event for a row."""
+
+to_mixpanel = _SHAPE.of_bytes(_outcome)
+"""The same of a record in bytes."""

@@ -37,17 +37,6 @@ def matches(record: dict[str, Any]) -> bool:
     return is_call(record) and not is_rudderstacks(record)
 
 
-def outcomes(record: dict[str, Any]) -> list[Outcome]:
-    """One event for a track, page or screen call; the others are dropped."""
-    return [_outcome(CALL.convert(record))]
-
-
-def to_mixpanel(record: bytes) -> list[Outcome]:
-    """The same of a record in bytes."""
-    call = CALL.read(record)
-    return [call if isinstance(call, InvalidRecord) else _outcome(call)]
-
-
 def identified(record: dict[str, Any], name: str) -> Event | None:
     """The event that links a call's two ids; see `calls.link`."""
     return link(CALL.convert(record), name)
@@ -80,3 +69,10 @@ def _no_event(kind: object) -> Outcome:
     if isinstance(kind, str) and kind in NOT_EVENTS:
         return Dropped(NOT_EVENTS[kind])
     return InvalidRecord(f"is no call of Segment's: its type is none of {', '.join(sorted(TYPES))}", "type")
+
+
+outcomes = CALL.of_objects(_outcome)
+"""One event for a track, page or screen call; the others are dropped."""
+
+to_mixpanel = CALL.of_bytes(_outcome)
+"""The same of a record in bytes."""
