@@ -20,11 +20,11 @@ import msgspec
 from msgspec import Struct
 
 from bench import targets
-from bench.measuring import THEIRS, on_core
+from bench.measuring import THEIRS, on_core, speed
 from bench.report.cost import LIMIT
 from bench.report.plot import Bar, bars
 from bench.sections import limit, mappings, memory, paths, startup, throughput
-from bench.targets import Results, speed
+from bench.targets import Results
 from sandbox import processes
 
 SECTIONS = ("core", "function", "peers", "startup", "memory", "limit", "paths", "mappings")

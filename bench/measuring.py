@@ -36,6 +36,16 @@ class Usage(Struct, frozen=True):
     wire: int = 0
 
 
+def processor(usage: Usage) -> float:
+    """Processor seconds an event."""
+    return usage.processor / usage.events
+
+
+def speed(usage: Usage) -> float:
+    """Events a second."""
+    return usage.events / usage.wall
+
+
 @contextmanager
 def on_core(core: int) -> Iterator[None]:
     """Within it, this thread and the processes it starts run on that core alone."""

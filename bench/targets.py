@@ -7,7 +7,7 @@ from statistics import median
 
 from msgspec import Struct
 
-from bench.measuring import Usage
+from bench.measuring import Usage, processor, speed
 from bench.report.cost import LIMIT
 from bench.report.table import table
 from bench.sections import mappings, memory, paths, throughput
@@ -67,16 +67,6 @@ def report(found: Sequence[Target]) -> str:
 def ratio(found: throughput.Found, one: str, other: str, figure: Callable[[Usage], float]) -> float:
     """The median of the rounds' ratios between two contenders."""
     return median(figure(a) / figure(b) for a, b in zip(found[one], found[other], strict=True))
-
-
-def processor(usage: Usage) -> float:
-    """Processor seconds an event."""
-    return usage.processor / usage.events
-
-
-def speed(usage: Usage) -> float:
-    """Events a second."""
-    return usage.events / usage.wall
 
 
 def _throughput(found: throughput.Found) -> list[Target]:

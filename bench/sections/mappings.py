@@ -8,10 +8,10 @@ from statistics import median
 from typing import NamedTuple
 
 from bench.contenders.contender import PYTHON, Child
+from bench.contenders.rounds import measured
 from bench.files import Sample
-from bench.measuring import Usage
+from bench.measuring import Usage, processor, speed
 from bench.report.table import table
-from bench.servers import opened
 from sandbox.processes import ROOT
 from sandbox.vendors import VENDORS
 
@@ -48,25 +48,19 @@ def measure(runs: int, events: int, tell: Callable[[str], None]) -> dict[str, li
         _child(FILE, segment, str(_FILES / "segment.toml")),
         _child(FILTERS, segment, str(_FILES / "filters.toml")),
     ]
-    found: dict[str, list[Usage]] = {each.name: [] for each in chosen}
-    with opened() as sinks:
-        for round_ in range(runs):
-            for each in chosen:
-                found[each.name].append(each.run(sinks))
-            tell(f"Round {round_ + 1} of {runs} is done.")
-    return found
+    return measured(chosen, runs, tell)
 
 
 def report(found: Found) -> str:
     """What an event takes with each mapping, as a table; bytes are those of the records that it is made of."""
-    plain = [usage.processor / usage.events for usage in found[PLAIN]]
+    plain = [*map(processor, found[PLAIN])]
     rows = []
     for name, runs in found.items():
-        each = [usage.processor / usage.events for usage in runs]
+        each = [*map(processor, runs)]
         times = median(a / b for a, b in zip(each, plain, strict=True))
-        speed = median(usage.events / usage.wall for usage in runs)
+        events_a_second = median(map(speed, runs))
         size = runs[0].bytes / runs[0].events
-        rows.append([name, f"{median(each) * 1e6:.2f}", f"{times:.2f}", f"{speed:,.0f}", f"{size:.0f}"])
+        rows.append([name, f"{median(each) * 1e6:.2f}", f"{times:.2f}", f"{events_a_second:,.0f}", f"{size:.0f}"])
     return table(("", "processor µs", f"times {PLAIN}", "events/s", "bytes"), rows)
 
 

@@ -7,10 +7,10 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from bench.contenders.contender import PYTHON, Child
+from bench.contenders.rounds import measured
 from bench.files import Sample
-from bench.measuring import Usage
+from bench.measuring import Usage, processor
 from bench.report.table import table
-from bench.servers import opened
 from sandbox.events import Shape
 
 COMPLETE = "complete lines"
@@ -51,21 +51,13 @@ def measure(runs: int, events: int, tell: Callable[[str], None]) -> dict[str, li
         for shape in SHAPES
         for path in (Path(COMPLETE, {}, 1.0), *PATHS)
     ]
-    for each in chosen:
-        each.sample.path()
-    found: dict[str, list[Usage]] = {each.name: [] for each in chosen}
-    with opened() as sinks:
-        for round_ in range(runs):
-            for each in chosen:
-                found[each.name].append(each.run(sinks))
-            tell(f"Round {round_ + 1} of {runs} is done.")
-    return found
+    return measured(chosen, runs, tell)
 
 
 def ratios(found: Found) -> list[tuple[str, float, float]]:
     """Of each path: its name, what it took (times complete lines, the median of the rounds' ratios), and its bound."""
     return [
-        (name, median(_processor(a) / _processor(b) for a, b in zip(found[name], complete, strict=True)), most * share)
+        (name, median(processor(a) / processor(b) for a, b in zip(found[name], complete, strict=True)), most * share)
         for shape, share in SHAPES.items()
         if (complete := found.get(f"{COMPLETE}, {shape}"))
         for path, most in ((path, path.most) for path in PATHS)
@@ -79,9 +71,5 @@ def report(found: Found) -> str:
     rows = []
     for name, runs in found.items():
         figure, most = bounds.get(name, (1.0, 1.0))
-        rows.append([name, f"{median(map(_processor, runs)) * 1e6:.2f}", f"{figure:.2f}", f"{most:.2f}"])
+        rows.append([name, f"{median(map(processor, runs)) * 1e6:.2f}", f"{figure:.2f}", f"{most:.2f}"])
     return table(("", "processor µs", "times complete lines", "at most"), rows)
-
-
-def _processor(usage: Usage) -> float:
-    return usage.processor / usage.events

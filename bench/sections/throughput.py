@@ -8,11 +8,11 @@ from statistics import median
 from msgspec.structs import asdict
 
 from bench.contenders.contender import PYTHON, Child, Contender, Function, mixpanel_import
+from bench.contenders.rounds import measured
 from bench.files import Sample
 from bench.measuring import Usage
 from bench.report.cost import billion, billion_at_limit
 from bench.report.table import table
-from bench.servers import opened
 
 FLOOR, CORE, FUNCTION = "floor", "core", "whole function"
 SAMPLE, SAMPLE_BUCKET = "sample, local file", "sample, storage client"
@@ -59,17 +59,9 @@ def contenders(sections: set[str], events: int) -> list[Contender]:
 def measure(sections: set[str], runs: int, events: int, tell: Callable[[str], None]) -> dict[str, list[Usage]]:
     """Runs each contender `runs` times, in turn."""
     chosen = contenders(sections, events)
-    for each in chosen:
-        each.sample.path()
-    found: dict[str, list[Usage]] = {each.name: [] for each in chosen}
-    if "peers" in sections and NODE not in found:
+    if "peers" in sections and NODE not in {each.name for each in chosen}:
         tell("mixpanel-import is left out: there is no npm and node here.")
-    with opened() as sinks:
-        for round_ in range(runs):
-            for each in chosen:
-                found[each.name].append(each.run(sinks))
-            tell(f"Round {round_ + 1} of {runs} is done.")
-    return found
+    return measured(chosen, runs, tell)
 
 
 def report(found: Found) -> str:

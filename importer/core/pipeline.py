@@ -22,7 +22,7 @@ P = TypeVar("P")
 
 @dataclass(frozen=True, slots=True)
 class PlacedReject(Generic[Place]):
-    """One event that Mixpanel refused.
+    """One event that Mixpanel rejected.
 
     Attributes:
         place: the place it came from.
@@ -39,7 +39,7 @@ class PlacedReject(Generic[Place]):
 
 @dataclass(frozen=True, slots=True)
 class Delivery(Generic[Place]):
-    """What became of a batch: the outcome, and the events that Mixpanel refused."""
+    """What became of a batch: the outcome, and the events that Mixpanel rejected."""
 
     outcome: Outcome
     rejected: list[PlacedReject[Place]]
@@ -93,11 +93,11 @@ class Pipeline:
         if not outcome.rejected:
             return Delivery(outcome, [])
         events = packed.events()
-        refused = []
+        rejected = []
         for one in outcome.rejected:
             place, nth = batch.place(one.index)
-            refused.append(PlacedReject(place, events[one.index - nth : one.index], events[one.index], one))
-        return Delivery(outcome, refused)
+            rejected.append(PlacedReject(place, events[one.index - nth : one.index], events[one.index], one))
+        return Delivery(outcome, rejected)
 
     def close(self) -> None:
         """Lets what is on its way settle, and closes the connections."""

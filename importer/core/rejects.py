@@ -1,4 +1,4 @@
-"""Rejects: the records that were refused, each with its place and the reason."""
+"""Rejects: the records that are rejected, each with its place and the reason."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BASE64: _Encoding = "base64"
 
 
 class Reject(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """One refused record.
+    """One rejected record.
 
     Attributes:
         source: where it came from, such as `gs://bucket/name#generation`.
@@ -40,7 +40,7 @@ class Reject(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
         field: the JSON path at fault, where one is known.
         insert_id: the `$insert_id` it was sent with, where it was sent.
         event: the record as it came, before any transform; text, or base64 where it is not UTF-8.
-        at: when it was refused (RFC 3339, UTC).
+        at: when it was rejected (RFC 3339, UTC).
         encoding: "base64" where `event` is; left out where it is text.
         whole: whether `event` is the whole of a source (a message) that could not be cut into records; left out where
             it is one record.
@@ -71,7 +71,7 @@ def held_bytes(reject: Reject) -> int:
 
 
 def rejected_record(source: str, line: int, offset: int, record: bytes, invalid: InvalidRecord) -> Reject:
-    """The reject, as of now, of a record that was refused here."""
+    """The reject, as of now, of a record that is rejected here."""
     known = insert_id(record) if invalid.field else None  # without a field it is hardly an object
     return _reject(source, line, offset, record, invalid.reason, invalid.field, known)
 

@@ -32,11 +32,6 @@ class FileSink:
         self._file: BinaryIO | None = None
         self._lock = threading.Lock()
 
-    @property
-    def is_used(self) -> bool:
-        """Whether there is such a file."""
-        return self._file is not None
-
     def __enter__(self) -> Self:
         return self
 
