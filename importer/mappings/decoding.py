@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
-import json
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from importer import lenient_json
 from importer.errors import InvalidRecord
 from importer.mappings.outcome import Mapping, Outcome
 
@@ -116,22 +115,12 @@ def _decode_otherwise(record: bytes) -> dict[str, Any]:
     Raises:
         InvalidRecord: it is no JSON object.
     """
-    text = record.removeprefix(codecs.BOM_UTF8)  # where files with a byte order mark were joined
     try:
-        value = json.loads(text.decode(), parse_constant=_no_constant)
+        value = lenient_json.value_of(record)
         if not isinstance(value, dict):
             raise InvalidRecord("is not a JSON object")
-        whole = json.dumps(value, ensure_ascii=False, allow_nan=False)
-        return _decode(whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode())
-    except UnicodeDecodeError as error:
-        raise InvalidRecord(f"is not UTF-8: byte 0x{text[error.start]:02x} at position {error.start}") from None
-    except json.JSONDecodeError as error:
-        raise InvalidRecord(f"is not JSON: {error.msg} at character {error.pos}") from None
+        return _decode(lenient_json.canonical(value))
     except RecursionError:
         raise InvalidRecord("is nested too deeply") from None
     except (ValueError, msgspec.MsgspecError):
         raise InvalidRecord("holds a number that is too large") from None
-
-
-def _no_constant(name: str) -> Any:
-    raise InvalidRecord(f"is not JSON: {name} is no JSON number")

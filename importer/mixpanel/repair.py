@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 from typing import Any
@@ -11,6 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from importer.errors import InvalidRecord
+from importer.lenient_json import canonical, value_of
 from importer.mixpanel.fields import insert_id_of, time_of
 from importer.mixpanel.nesting import nests_too_deep
 
@@ -118,44 +118,17 @@ def _repaired_insert_id(properties: Members) -> dict[str, bytes]:
 
 
 def _canonical_json(value: Any) -> bytes:
-    """The value as JSON that every decoder reads.
-
-    An escaped half of a surrogate pair (`\\ud83d` alone, where a program cut a text in the middle of an emoji) becomes
-    U+FFFD, as browsers show it: JSON's grammar allows it, but it is no character. Of a key that an object has twice,
-    the last stays.
-
-    Raises:
-        InvalidRecord: it holds a number that is too large.
-    """
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return canonical(value)
     except ValueError:
         raise InvalidRecord("holds a number that is too large") from None
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def _value(record: bytes) -> Any:
-    """The record as a Python value.
-
-    Raises:
-        InvalidRecord: it is not JSON; the reason says where it stops to be.
-    """
-    record = record.removeprefix(codecs.BOM_UTF8)  # where files with a byte order mark were joined
     try:
-        return _decode_json(record.decode())
-    except UnicodeDecodeError as error:
-        raise InvalidRecord(f"is not UTF-8: byte 0x{record[error.start]:02x} at position {error.start}") from None
-    except json.JSONDecodeError as error:
-        raise InvalidRecord(f"is not JSON: {error.msg} at character {error.pos}") from None
+        return value_of(record)
     except ValueError:
         raise InvalidRecord("holds a number with too many digits") from None
-
-
-def _no_constant(name: str) -> Any:
-    raise InvalidRecord(f"is not JSON: {name} is no JSON number")
-
-
-_decode_json = json.JSONDecoder(parse_constant=_no_constant).decode
 
 
 def _object(value: Any) -> dict[str, Any]:
