@@ -1,10 +1,13 @@
 # On a fresh machine with git, Python 3.11+ and make: `make demo` shows it, `make sandbox ARGS=--help` says how to try
-# things out, `make test` checks it.
+# things out, `make test` checks it, `make engines` checks what runs inside engines and orchestrators.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo sandbox test tools lint bench clean lock
+ENGINES := $(basename $(notdir $(wildcard requirements/*.txt)))
+LOCK := $(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header
+
+.PHONY: demo sandbox test tools lint bench clean lock engines
 
 demo: $(VENV)/.ready
 	$(BIN)/python -m sandbox.demo $(if $(KEEP),--keep)
@@ -33,10 +36,27 @@ lint: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(BIN)/python -m bench $(ARGS)
 
-# Pins everything the two .in files ask for. No registry's address is written down.
+# Each engine and orchestrator in an environment of its own, made from its lock: no two of them agree on their libraries.
+# `make engine-beam` checks one. The stand-ins it talks to run in the sandbox's environment.
+engines: $(ENGINES:%=engine-%)
+
+engine-%: .venvs/%/.ready $(VENV)/.ready
+	SANDBOX_PYTHON=$(CURDIR)/$(BIN)/python .venvs/$*/bin/python -m pytest tests/engines/$* $(ARGS)
+
+.venvs/%/.ready: requirements/%.txt
+	$(PYTHON) -m venv .venvs/$*
+	.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+.PRECIOUS: .venvs/%/.ready
+
+# Pins everything the two .in files ask for, and an engine's extra in pyproject.toml. No registry's address is written down.
 lock: $(VENV)/.ready
-	$(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header requirements.in
-	$(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header requirements-dev.in
+	$(LOCK) requirements.in
+	$(LOCK) requirements-dev.in
+	for engine in $(ENGINES); do \
+	    $(LOCK) --extra $$engine -o requirements/$$engine.txt pyproject.toml requirements/tests.in; done
 
 $(VENV)/.ready: requirements.txt requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
@@ -44,5 +64,5 @@ $(VENV)/.ready: requirements.txt requirements-dev.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .sandbox bench/results
+	rm -rf $(VENV) .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis .sandbox bench/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -28,6 +28,10 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).resolve().parent.parent
 """The project's directory, where children run."""
 
+PYTHON = os.environ.get("SANDBOX_PYTHON", sys.executable)
+"""The interpreter that runs children: another where the caller's environment is an engine's, which the stand-ins cannot
+share."""
+
 OnLine = Callable[[str], None]
 """Takes one line of a child's output, without its line break. It is called from another thread, one line at a time."""
 
@@ -245,7 +249,7 @@ def service(
                     return found
         return None
 
-    command = [sys.executable, "-m", module, *options]
+    command = [PYTHON, "-m", module, *options]
     everything = {**os.environ, **(environment or {}), "PYTHONUNBUFFERED": "1"}
     with Process(command, name=module, environment=everything, on_line=lines.append, log=log) as process:
         yield Service(process, process.wait_until(announced))
@@ -296,7 +300,7 @@ def start_function(
         if on_line:
             on_line(line)
 
-    command: list[str | Path] = [Path(sys.executable).with_name("functions-framework")]
+    command: list[str | Path] = [Path(PYTHON).with_name("functions-framework")]
     command += ["--target", target, "--source", source, "--host", "127.0.0.1", "--port", str(port)]
     everything = {**without_settings(os.environ), **environment, "PYTHONUNBUFFERED": "1"}
     process = Process(command, name=target, environment=everything, on_line=keep, log=log)
