@@ -268,7 +268,7 @@ def _paths(declared: Declaration) -> set[paths.Path]:
         declared.ip,
     )
     found = set().union(*(used(value) for value in of_event if value))
-    return found.union(*map(used, declared.insert_id_of), *map(used, declared.properties.values()))
+    return found.union(*map(used, declared.properties.values()))  # what is hashed only is told by nothing else
 
 
 def _field(value: Value | None) -> str:
