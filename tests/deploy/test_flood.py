@@ -24,7 +24,7 @@ _UNITS = {"": 1, "s": 1, "d": 86_400}
 
 def number(name: str) -> int:
     """A number of deploy.sh; times are seconds."""
-    found = re.search(rf"^{name}=(\d+)([sd]?)\b", (ROOT / "deploy.sh").read_text(), flags=re.MULTILINE)
+    found = re.search(rf"^{name}=(\d+)([sd]?)\b", (ROOT / "deploy/names.sh").read_text(), flags=re.MULTILINE)
     assert found, f"deploy.sh sets no {name}"
     return int(found[1]) * _UNITS[found[2]]
 

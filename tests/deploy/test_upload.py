@@ -100,7 +100,7 @@ def test_only_what_the_functions_need_is_uploaded(uploaded: list[str], upload: P
 
 
 def test_the_functions_are_those_that_deploy_names(upload: Path) -> None:
-    script = (ROOT / "deploy.sh").read_text()
+    script = "".join(file.read_text() for file in (ROOT / "deploy").glob("*.sh"))
 
     assert entry_points(upload / "main.py") == {"gcs_import", "pubsub_import"}
     for name in entry_points(upload / "main.py"):

@@ -1,0 +1,24 @@
+# shellcheck shell=bash
+# How often a subscription delivers, and where it keeps what nobody could take.
+
+REDELIVERY=(
+  --max-delivery-attempts="$DELIVERY_ATTEMPTS" --min-retry-delay="$MIN_RETRY_DELAY" --max-retry-delay="$MAX_RETRY_DELAY"
+  --message-retention-duration="$RETENTION" --expiration-period=never)
+
+# A topic alone keeps nothing, and a subscription nobody reads is deleted after a month: hence one that never expires.
+make_dead_letters() {
+  local keep=(
+    --ack-deadline="$MESSAGES_ACK_DEADLINE" --message-retention-duration="$DEAD_LETTER_RETENTION" --expiration-period=never)
+  existing pubsub topics describe "$1" >/dev/null || run pubsub topics create "$1"
+  if existing pubsub subscriptions describe "$1" >/dev/null; then
+    run pubsub subscriptions update "$1" "${keep[@]}"
+  else
+    run pubsub subscriptions create "$1" --topic="$1" "${keep[@]}"
+  fi
+}
+
+# Pub/Sub moves a dead letter by itself: it must be allowed to publish it here and to acknowledge it there.
+grant_dead_letter_publisher() {
+  run pubsub topics add-iam-policy-binding "$2" --member="serviceAccount:$PUBSUB_AGENT" --role=roles/pubsub.publisher
+  run pubsub subscriptions add-iam-policy-binding "$1" --member="serviceAccount:$PUBSUB_AGENT" --role=roles/pubsub.subscriber
+}

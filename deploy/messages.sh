@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# pubsub_import: the function, and the subscription that pushes to it.
+
+deploy_messages() {
+  heading "pubsub_import: who it runs as, and what that account may touch"
+  make_account "$MESSAGES" "Runs pubsub_import"
+  grant_what_both_need "$MESSAGES"
+
+  heading "pubsub_import: the function"
+  deploy_function "$MESSAGES" pubsub_import \
+    --trigger-http \
+    --timeout="${MESSAGES_TIMEOUT}s" \
+    --concurrency="$MESSAGES_CONCURRENCY" \
+    --max-instances="$MESSAGES_INSTANCES" \
+    --memory="$MESSAGES_MEMORY" \
+    --cpu=1 \
+    --set-env-vars="$(variables "IMPORT_REJECTS=$REJECTS")"
+
+  heading "pubsub_import: who pushes to it, how often, and where messages are kept that it could not take"
+  local url push
+  make_account "$MESSAGES_PUSH" "Pushes messages to pubsub_import"
+  may_call "$MESSAGES" "$MESSAGES_PUSH"
+  let_pubsub_sign_as "$MESSAGES_PUSH"
+  make_dead_letters "$MESSAGES_DEAD_LETTERS"
+  url=$(ask "https://$MESSAGES-PROJECT_NUMBER.$REGION.run.app" \
+    functions describe "$MESSAGES" --gen2 --region="$REGION" --format='value(serviceConfig.uri)')
+  push=(
+    --push-endpoint="$url" --push-auth-service-account="$(email "$MESSAGES_PUSH")" --push-auth-token-audience="$url"
+    --ack-deadline="$MESSAGES_ACK_DEADLINE" --dead-letter-topic="$MESSAGES_DEAD_LETTERS" "${REDELIVERY[@]}")
+  if existing pubsub subscriptions describe "$MESSAGES" >/dev/null; then
+    run pubsub subscriptions update "$MESSAGES" "${push[@]}"
+  else
+    run pubsub subscriptions create "$MESSAGES" --topic="$SOURCE_TOPIC" "${push[@]}"
+  fi
+  grant_dead_letter_publisher "$MESSAGES" "$MESSAGES_DEAD_LETTERS"
+}
+
+destroy_messages() {
+  heading "pubsub_import"
+  if existing pubsub subscriptions describe "$MESSAGES" >/dev/null || dry; then
+    run pubsub snapshots create "$MESSAGES-$(date -u +%Y%m%d-%H%M%S)" --subscription="$MESSAGES"
+    undo pubsub subscriptions delete "$MESSAGES"
+  fi
+  undo functions delete "$MESSAGES" --gen2 --region="$REGION"
+  ungrant_on_bucket "$STATE_BUCKET" "$(email "$MESSAGES")" roles/storage.objectUser
+  undo iam service-accounts delete "$(email "$MESSAGES")"
+  undo iam service-accounts delete "$(email "$MESSAGES_PUSH")"
+}

@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# What the log counts, the dashboard, the alerts.
+
+# What is in monitoring/ carries a stamp of its own text: only what differs from it is written, so that what someone
+# changed in the console stays until the file here changes.
+deploy_monitoring() {
+  local file metric found row channel channels title
+  heading "Eyes: what the log counts"
+  for file in monitoring/metrics/*.json; do
+    metric=${METRIC}_$(basename "$file" .json)
+    if ! found=$(existing logging metrics describe "$metric" --format='value(description)'); then
+      feed "$file" "$(render "$file")" logging metrics create "$metric" --config-from-file=-
+    elif [[ $found != *"$(stamp_of "$file")"* ]]; then
+      feed "$file" "$(render "$file")" logging metrics update "$metric" --config-from-file=-
+    fi
+  done
+
+  heading "Eyes: a dashboard"
+  file=monitoring/dashboard.json
+  if ! found=$(existing monitoring dashboards describe "$NAME" --format='value(etag,labels.stamp)'); then
+    feed "$file" "$(render "$file")" monitoring dashboards create --config-from-file=-
+  elif [[ $found != *"$(stamp_of "$file")"* ]]; then
+    feed "$file" "$(render "$file" "${found%%$'\t'*}")" monitoring dashboards update "$NAME" --config-from-file=-
+  fi
+
+  heading "Eyes: alerts, each of which says what to do"
+  local row policy stamp channels wanted
+  channel=$(alert_channel)
+  found=$(ask '' alpha monitoring policies list \
+    --format='value(name,displayName,userLabels.stamp,notificationChannels.list())')
+  for file in monitoring/alerts/*.json; do
+    title=$(render "$file" | sed -n 's/^  "displayName": "\(.*\)",$/\1/p')
+    row=$(awk -F '\t' -v title="$title" '$2 == title' <<<"$found")
+    IFS=$'\t' read -r policy _ stamp channels <<<"$row"
+    wanted=${channels:-$channel}
+    if [[ ! $row ]]; then
+      feed "$file" "$(render "$file")" alpha monitoring policies create --policy-from-file=- \
+        ${wanted:+"--notification-channels=$wanted"}
+    elif [[ $stamp != "$(stamp_of "$file")" || $channels != "$wanted" ]]; then
+      feed "$file" "$(render "$file")" alpha monitoring policies update "$policy" --policy-from-file=- \
+        ${wanted:+"--set-notification-channels=$wanted"}
+    fi
+  done
+}
+
+# The name of the channel that writes to ALERT_EMAIL, made if there is none.
+alert_channel() {
+  local found placeholder=projects/$PROJECT_ID/notificationChannels/1$'\t'$ALERT_EMAIL
+  if [[ ! $ALERT_EMAIL ]]; then
+    note "Alerts will show in the console and be sent to nobody: --alert-email=… changes that."
+    return
+  fi
+  found=$(channel_to "$ALERT_EMAIL" '')
+  if [[ ! $found ]]; then
+    run beta monitoring channels create --display-name="$ALERT_EMAIL" --type=email \
+      --channel-labels="email_address=$ALERT_EMAIL"
+    found=$(channel_to "$ALERT_EMAIL" "$placeholder")
+  fi
+  echo "$found"
+}
+
+channel_to() {
+  ask "$2" beta monitoring channels list --format='value(name,labels.email_address)' |
+    awk -F '\t' -v address="$1" '$2 == address && !found++ { print $1 }'
+}
+
+destroy_monitoring() {
+  heading "Alerts, dashboard and metrics"
+  local policies policy importer file
+  policies=$(ask "projects/$PROJECT_ID/alertPolicies/123 $NAME" \
+    alpha monitoring policies list --format='value(name,userLabels.importer)')
+  while read -r policy importer; do
+    if [[ $importer == "$NAME" ]]; then undo alpha monitoring policies delete "$policy"; fi
+  done <<<"$policies"
+  undo monitoring dashboards delete "$NAME"
+  for file in monitoring/metrics/*.json; do
+    undo logging metrics delete "${METRIC}_$(basename "$file" .json)"
+  done
+}

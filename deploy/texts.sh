@@ -1,0 +1,13 @@
+# shellcheck shell=bash
+# Stamps, and the files of monitoring/ with their names filled in.
+
+# A file of monitoring/ with its names filled in; the second argument is the etag of what it replaces.
+render() { with_names "$1" | sed "s|{{STAMP}}|$(stamp_of "$1")|g; s|{{ETAG}}|${2:-}|g"; }
+
+stamp_of() { with_names "$1" | digest; }
+
+with_names() {
+  sed "s|{{NAME}}|$NAME|g; s|{{METRIC}}|$METRIC|g; s|{{PROJECT}}|$PROJECT_ID|g; s|{{STATE_BUCKET}}|$STATE_BUCKET|g" "$1"
+}
+
+digest() { { sha256sum 2>/dev/null || shasum -a 256; } | cut -c 1-40; }
