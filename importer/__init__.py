@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from importer.core.rejects import Reject, RejectSink
+    from importer.core.rejects.reject import Reject, RejectSink
     from importer.core.report import Report
     from importer.errors import (
         DeliveryError,
@@ -58,7 +58,7 @@ __all__ = [
 
 _ROOMS = {
     "importer.library": {"import_file", "import_files", "import_records", "settings_from"},
-    "importer.core.rejects": {"Reject", "RejectSink"},
+    "importer.core.rejects.reject": {"Reject", "RejectSink"},
     "importer.core.report": {"Report"},
     "importer.settings": {"Settings"},
 }

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
 from importer import log
-from importer.core.ordered import run
+from importer.core.ordered.run import run
 from importer.core.pipeline import Pipeline
-from importer.core.rejects import RejectSink
+from importer.core.rejects.reject import RejectSink
 from importer.core.report import Report
 from importer.errors import HandedBack, SourceGone
 from importer.limits import CHUNK_BYTES

@@ -9,9 +9,9 @@ from typing import Literal
 
 from importer import log
 from importer.core.checkpoint import Checkpoint
-from importer.core.ordered import Limits, Progress, run
+from importer.core.ordered.run import Limits, Progress, run
 from importer.core.pipeline import Pipeline
-from importer.core.rejects import RejectSink
+from importer.core.rejects.reject import RejectSink
 from importer.core.report import Report
 from importer.errors import HandedBack, ImporterError, SourceCorrupted, SourceGone, StalePosition
 from importer.formats.content import Content

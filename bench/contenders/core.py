@@ -13,12 +13,13 @@ from pathlib import Path
 
 from bench.contenders.child import Counted, measured
 from importer import bootstrap, log
-from importer.core import ordered
+from importer.core.ordered.run import Limits
+from importer.core.ordered.run import run as import_blocks
 from importer.core.pipeline import Pipeline
 from importer.formats.content import Content
 from importer.formats.held import Stream
 from importer.limits import CHUNK_BYTES
-from importer.mixpanel.rate_limit import RateLimiter
+from importer.mixpanel.client.rate_limit import RateLimiter
 
 PATIENCE = 300.0
 
@@ -29,8 +30,8 @@ def run(pipeline: Pipeline, chunks: Iterator[bytes], source: str) -> Counted:
     Raises:
         HandedBack: Mixpanel did not take them.
     """
-    limits = ordered.Limits(PATIENCE)
-    report = ordered.run(pipeline, source, Content(Stream(chunks)).blocks(), None, limits)
+    limits = Limits(PATIENCE)
+    report = import_blocks(pipeline, source, Content(Stream(chunks)).blocks(), None, limits)
     return Counted(report.read, report.bytes + report.read)
 
 

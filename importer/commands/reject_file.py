@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from importer.core.batcher import Batcher
-from importer.core.buffered_rejects import BufferedRejectSink
+from importer.core.batching.batcher import Batcher
+from importer.core.batching.source import Source
 from importer.core.pipeline import Pipeline
-from importer.core.rejects import Reject, RejectSink
+from importer.core.rejects.buffered import BufferedRejectSink
+from importer.core.rejects.reject import Reject, RejectSink
 from importer.core.report import Report
-from importer.core.source import Source
 from importer.errors import DeliveryError, ImporterError
 from importer.formats.compression import GZIP
 from importer.formats.content import Content, records_of_message

@@ -13,7 +13,7 @@ from importer.commands.options import is_a_job
 from importer.commands.places import STANDARD_INPUT, opened
 from importer.commands.watched import Watched
 from importer.core.pipeline import Pipeline
-from importer.core.rejects import Reject, RejectSink
+from importer.core.rejects.reject import Reject, RejectSink
 from importer.core.report import Report
 from importer.errors import DeliveryError, HandedBack, ImporterError, RejectSinkError, SourceGone, StorageError
 from importer.objects import DOWNLOAD_SECONDS, Imported, import_object, limits, reason_of

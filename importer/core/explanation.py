@@ -21,8 +21,8 @@ from importer.mappings.outcome import Dropped, Outcome
 from importer.mappings.recognition import recognise
 from importer.mappings.transform import transformed
 from importer.mixpanel import judge
-from importer.mixpanel.event import Completer
-from importer.mixpanel.repair import read_object
+from importer.mixpanel.event.completer import Completer
+from importer.mixpanel.event.repair import read_object
 from importer.mixpanel.rules import NotJsonError, Problem
 from importer.records import Malformed
 

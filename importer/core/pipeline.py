@@ -12,7 +12,7 @@ from importer.core.executor import BoundedExecutor
 from importer.core.preparation import Prepared, Preparer
 from importer.mappings.loading import load, load_mapping
 from importer.mixpanel.batch import Batch, Place
-from importer.mixpanel.client import Client
+from importer.mixpanel.client.client import Client
 from importer.mixpanel.outcome import Outcome, RejectedEvent
 from importer.records import Block
 from importer.settings import Settings

@@ -16,8 +16,8 @@ from importer.limits import MAX_EVENT_BYTES
 from importer.mappings.loading import Mapped
 from importer.mappings.outcome import Dropped, Outcome
 from importer.mappings.transform import transformed
-from importer.mixpanel.event import Completer
-from importer.mixpanel.repair import read_object
+from importer.mixpanel.event.completer import Completer
+from importer.mixpanel.event.repair import read_object
 from importer.records import Block, Malformed, Transform, is_blank
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 import msgspec
 from msgspec import Meta, Struct
 
-from importer.core.rejects import Reject
+from importer.core.rejects.reject import Reject
 from importer.mappings.outcome import Dropped
 from importer.mixpanel.outcome import Outcome
 

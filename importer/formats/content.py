@@ -12,7 +12,7 @@ from itertools import chain
 from importer.errors import StalePosition, Unreadable
 from importer.formats import json_array, ndjson
 from importer.formats.compression import GZIP, decompressed
-from importer.formats.csv_dialect import looks_like_csv
+from importer.formats.csv.dialect import looks_like_csv
 from importer.formats.detect import is_json, not_event_data
 from importer.formats.held import Held, skipped
 from importer.formats.reader import Format, Head, Reader, Rows, Source, begins, reader_of
@@ -20,10 +20,10 @@ from importer.limits import CHUNK_BYTES, MAX_EVENT_BYTES
 from importer.records import Block, Position, Readable, Record
 
 FORMATS = (
-    Format("avro", begins(b"Obj\x01"), reader_of("importer.formats.avro")),
-    Format("parquet", begins(b"PAR1"), reader_of("importer.formats.parquet"), by_range=True),
+    Format("avro", begins(b"Obj\x01"), reader_of("importer.formats.avro.reader")),
+    Format("parquet", begins(b"PAR1"), reader_of("importer.formats.parquet.reader"), by_range=True),
     Format("json", json_array.matches, json_array.Reader),
-    Format("csv", looks_like_csv, reader_of("importer.formats.csv_rows")),
+    Format("csv", looks_like_csv, reader_of("importer.formats.csv.reader")),
     Format("ndjson", ndjson.matches, ndjson.Reader),
 )
 """All that can be read. The first that matches has it."""

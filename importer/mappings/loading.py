@@ -12,7 +12,7 @@ from importer.errors import SettingsError
 from importer.records import Transform
 
 if TYPE_CHECKING:
-    from importer.mappings.filters import Filters
+    from importer.mappings.filters.filters import Filters
     from importer.mappings.outcome import Mapping
 
 # What a mapping takes is imported when one is set: it would be a tenth of the start.
@@ -62,10 +62,11 @@ def load_mapping(name: str, environment: Environment[str, str]) -> Mapped:
 
 
 def _load_file(path: str, environment: Environment[str, str]) -> Mapped:
-    from importer.mappings import declaration, file, filters  # noqa: PLC0415
-    from importer.mappings.compiling import compiled  # noqa: PLC0415
+    from importer.mappings.files import declaration, toml  # noqa: PLC0415
+    from importer.mappings.files.compiling import compiled  # noqa: PLC0415
+    from importer.mappings.filters import filters  # noqa: PLC0415
 
-    root = file.read(path)
+    root = toml.read(path)
     given = root.table((*declaration.MAPPING_KEYS, "filters"))
     maps = given.keys() != {"filters"}
     return Mapped(

@@ -54,8 +54,8 @@ VENDORS = {
     "mixpanel": Vendor("Mixpanel's own export", ("properties",)),
     "heap": Vendor("Heap", ()),
 }
-"""By name, the module `importer.mappings.<name>` behind it; in the order in which a record's shape is looked for: those
-with the surest signs first. A new vendor is a file and a row here."""
+"""By name, the module of `importer.mappings.vendors` behind it; in the order in which a record's shape is looked for:
+those with the surest signs first. A new vendor is a file and a row here."""
 
 
 class Ready(Protocol):
@@ -70,7 +70,7 @@ class Ready(Protocol):
 
 def module(name: str) -> Ready:
     """The module behind a name of the table."""
-    found: Any = importlib.import_module(f"importer.mappings.{name}")
+    found: Any = importlib.import_module(f"importer.mappings.vendors.{name}")
     return found  # type: ignore[no-any-return]
 
 

@@ -20,7 +20,7 @@ class Batch(Generic[Place]):
     """Events on their way to Mixpanel, and the place in its source that each came from.
 
     Attributes:
-        events: each one line of JSON, as `event.prepare` returns it.
+        events: each one line of JSON, as the `Completer` returns it.
         places: whatever the source needs to find an event again; one for each `add`, and for each `extend`.
         size: bytes of the request's body before compression: the events and a line break after each.
     """

@@ -13,7 +13,7 @@ from typing import BinaryIO, Self
 
 import msgspec
 
-from importer.core.rejects import Reject
+from importer.core.rejects.reject import Reject
 from importer.errors import RejectSinkError
 
 
@@ -41,7 +41,7 @@ class FileSink:
                 self._file.close()
 
     def store(self, rejects: Sequence[Reject]) -> None:
-        """See `rejects.RejectSink`."""
+        """See `core.rejects.reject.RejectSink`."""
         with self._lock:
             try:
                 self._store(rejects)

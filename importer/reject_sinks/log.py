@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from importer import log
-from importer.core.rejects import Reject
+from importer.core.rejects.reject import Reject
 
 _MAX_PART_BYTES = 120_000
 """A part of an event in one entry, at most, as JSON writes it: the other fields take at most as much."""
@@ -32,7 +32,7 @@ class LogSink:
         self._log = log.get()
 
     def store(self, rejects: Sequence[Reject]) -> None:
-        """See `rejects.RejectSink`."""
+        """See `core.rejects.reject.RejectSink`."""
         for one in rejects:
             self._write(one)
 

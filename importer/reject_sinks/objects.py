@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 from isal import igzip_lib
 
-from importer.core.rejects import Reject
+from importer.core.rejects.reject import Reject
 from importer.errors import RejectSinkError, StorageError
 from importer.storage.store import Store
 
@@ -30,7 +30,7 @@ class ObjectSink:
         self._folder = folder
 
     def store(self, rejects: Sequence[Reject]) -> None:
-        """See `rejects.RejectSink`."""
+        """See `core.rejects.reject.RejectSink`."""
         for part in parts(map(msgspec.json.encode, rejects), _PART_BYTES):
             try:
                 # The name is used once, so that writing it again is safe.

@@ -1,11 +1,12 @@
 """Where rejects are stored beyond the log, as `IMPORT_REJECTS` names it: an object store, or a topic.
 
-To add a kind of place that is no object store: a class with `store` (see `rejects.RejectSink`), and a branch here.
+To add a kind of place that is no object store: a class with `store` (see `core.rejects.reject.RejectSink`), and a
+branch here.
 """
 
 from __future__ import annotations
 
-from importer.core.rejects import RejectSink
+from importer.core.rejects.reject import RejectSink
 from importer.reject_sinks.objects import ObjectSink
 from importer.reject_sinks.topic import TopicSink
 from importer.storage.paths import folder_of

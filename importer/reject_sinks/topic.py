@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from importer.core.rejects import Reject
+from importer.core.rejects.reject import Reject
 from importer.errors import RejectSinkError
 from importer.reject_sinks.objects import gzipped
 
@@ -48,7 +48,7 @@ class TopicSink:
         return cls(PublisherClient(), topic, seconds)
 
     def store(self, rejects: Sequence[Reject]) -> None:
-        """See `rejects.RejectSink`. Publishes them in slices, and waits until each is confirmed."""
+        """See `core.rejects.reject.RejectSink`. Publishes them in slices, and waits until each is confirmed."""
         try:
             for some in _slices(rejects):
                 self._publish(some)

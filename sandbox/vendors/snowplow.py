@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from importer.mappings.snowplow_lines import BOOLEANS, COLUMNS, DOUBLES, INTEGERS
+from importer.mappings.vendors.snowplow_lines import BOOLEANS, COLUMNS, DOUBLES, INTEGERS
 from sandbox.vendors.shop import Happening, happenings, iso
 
 _CENTRAL = "iglu:com.snowplowanalytics.snowplow"

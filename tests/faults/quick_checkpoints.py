@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import importer.objects
-from importer.core.ordered import Progress
+from importer.core.ordered.run import Progress
 
 importer.objects.Progress = partial(Progress, every=0.1)  # type: ignore[attr-defined,assignment]
 

@@ -19,7 +19,7 @@ from google.api_core.exceptions import NotFound
 from google.cloud import pubsub_v1
 
 from bench.measuring import peak_memory
-from importer.core.rejects import Reject
+from importer.core.rejects.reject import Reject
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
 from sandbox.events import Events

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 import requests
 
-from importer.core.rejects import Reject
+from importer.core.rejects.reject import Reject
 from sandbox.clients import Bucket, Standin
 from sandbox.events import Events
 from sandbox.pushes import send, wrapped

@@ -14,7 +14,7 @@ import pytest
 import requests
 from google.cloud.pubsub_v1 import PublisherClient
 
-from importer.core.rejects import Reject, rejected_record
+from importer.core.rejects.reject import Reject, rejected_record
 from importer.errors import InvalidRecord, RejectSinkError
 from importer.reject_sinks.place import RejectStore
 from importer.reject_sinks.topic import TopicSink

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from importer.core.pipeline import Pipeline
-from importer.core.rejects import Reject
+from importer.core.rejects.reject import Reject
 from importer.settings import CredentialKind, Credentials, Settings
 from sandbox.clients import Standin
 

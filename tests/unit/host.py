@@ -34,7 +34,7 @@ def state() -> dict[str, Any]:
 
 async def main() -> None:
     os.environ["STORAGE_EMULATOR_HOST"] = "http://127.0.0.1:9"
-    from importer.core.batcher import Batcher
+    from importer.core.batching.batcher import Batcher
     from importer.core.pipeline import Pipeline
     from importer.reject_sinks.place import RejectStore
     from importer.settings import from_environment

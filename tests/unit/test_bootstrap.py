@@ -190,5 +190,5 @@ def test_what_no_setting_asks_for_is_not_imported() -> None:
         "importer.commands",
         "importer.library",
     )
-    mappings = ("importer.mappings.ready", "importer.mappings.declaration", "importer.mappings.recognition")
+    mappings = ("importer.mappings.ready", "importer.mappings.files.declaration", "importer.mappings.recognition")
     assert modules & {*wanted_never, *mappings} == set()

@@ -16,7 +16,7 @@ import pytest
 
 import importer
 from importer import library, log, objects
-from importer.core.rejects import Reject
+from importer.core.rejects.reject import Reject
 from sandbox.clients import Bucket, Standin
 from tests.faults.trouble import kept_rejects
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from importer import log
-from importer.core.rejects import RejectLog, rejected_record
+from importer.core.rejects.reject import RejectLog, rejected_record
 from importer.errors import InvalidRecord
 from sandbox.processes import ROOT
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from importer import log
-from importer.core.ordered import Limits
+from importer.core.ordered.run import Limits
 from importer.core.report import Report
 from importer.errors import SettingsError
 from importer.objects import Imported, limits, reason_of

@@ -13,12 +13,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from importer import log
-from importer.core.batcher import Batcher
-from importer.core.buffered_rejects import BufferedRejectSink
-from importer.core.memory_budget import BudgetExceeded, MemoryBudget, Reservation
+from importer.core.batching.batcher import Batcher
+from importer.core.batching.memory_budget import BudgetExceeded, MemoryBudget, Reservation
+from importer.core.batching.summaries import Summaries
 from importer.core.pipeline import Pipeline
-from importer.core.rejects import Reject
-from importer.core.summaries import Summaries
+from importer.core.rejects.buffered import BufferedRejectSink
+from importer.core.rejects.reject import Reject
 from importer.errors import DeliveryError
 from importer.formats.content import records_of_message
 from importer.formats.reader import Rows

@@ -17,7 +17,7 @@ import pytest
 from importer import log
 from importer.__main__ import main
 from importer.commands.reject_file import Replay, replay
-from importer.core.rejects import Reject, RejectSink, rejected_record
+from importer.core.rejects.reject import Reject, RejectSink, rejected_record
 from importer.errors import DeliveryError, InvalidRecord, RejectSinkError, SourceCorrupted
 from importer.formats.held import Stream
 from sandbox.clients import Bucket, Standin
@@ -125,8 +125,8 @@ def test_however_many_bad_or_blank_records_a_message_has_its_good_ones_are_sent(
     filler: bytes, standin: Standin, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody waits for an answer here, as whoever sent the message did when it was rejected as a whole."""
-    monkeypatch.setattr("importer.core.source._MAX_BAD", 2_000)
-    monkeypatch.setattr("importer.core.source._MAX_BLANK", 2_000)
+    monkeypatch.setattr("importer.core.batching.source._MAX_BAD", 2_000)
+    monkeypatch.setattr("importer.core.batching.source._MAX_BLANK", 2_000)
     whole = filler * 3_000 + event("last")
     message = msgspec.structs.replace(reject(1, whole, MESSAGE), whole=True, records=2_000)
     outcome = replayed(lines(message))

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from importer import log
 from importer.core.checkpoint import Checkpoint, Counts
-from importer.core.ordered import Limits, Progress, run
-from importer.core.rejects import Reject
+from importer.core.ordered.run import Limits, Progress, run
+from importer.core.rejects.reject import Reject
 from importer.core.report import Report
 from importer.errors import StorageError, Unreadable
 from importer.formats.content import Content

@@ -11,7 +11,7 @@ from itertools import count
 import pytest
 
 from importer import log
-from importer.core.ordered import Limits, run
+from importer.core.ordered.run import Limits, run
 from importer.core.pipeline import Pipeline
 from importer.errors import HandedBack
 from importer.formats.content import Content
@@ -47,7 +47,7 @@ def _without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_core_knows_no_cloud_and_no_source() -> None:
     """Invariant 7: nothing that the core imports, or imports in its turn, is of a cloud or a source."""
     code = (
-        "import json, sys; before = {*sys.modules}; import importer.core.ordered, importer.core.batcher; "
+        "import json, sys; before = {*sys.modules}; import importer.core.ordered.run, importer.core.batching.batcher; "
         "print(json.dumps(sorted({*sys.modules} - before)))"
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, timeout=60)

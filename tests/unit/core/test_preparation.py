@@ -14,7 +14,7 @@ from importer.errors import InvalidRecord
 from importer.limits import MAX_EVENT_BYTES
 from importer.mappings.loading import Mapped
 from importer.mappings.outcome import Dropped, Mapping, Outcome
-from importer.mixpanel.event import insert_id
+from importer.mixpanel.event.completer import insert_id
 from importer.records import Block, Malformed
 
 GOOD = b'{"event":"Signup","properties":{"time":1700000000,"distinct_id":"user-1","$insert_id":"id-1"}}'

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.core.rejects import Reject, rejected_record
+from importer.core.rejects.reject import Reject, rejected_record
 from importer.core.report import Counts, Report, Tally
 from importer.errors import InvalidRecord
 from importer.mappings.outcome import Dropped

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from importer.errors import Unreadable
 from importer.formats.content import Content
-from importer.formats.csv_cells import is_plain_value
-from importer.formats.csv_dialect import looks_like_csv
+from importer.formats.csv.cells import is_plain_value
+from importer.formats.csv.dialect import looks_like_csv
 from importer.formats.held import Held, Stream
 from importer.formats.reader import Head
 from importer.records import Malformed, Position, Record

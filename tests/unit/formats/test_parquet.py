@@ -23,7 +23,7 @@ import pytest
 from importer.errors import SourceGone, Unreadable
 from importer.formats.content import Content
 from importer.formats.held import Held, Stream
-from importer.formats.random_access import File, Pieces
+from importer.formats.parquet.random_access import File, Pieces
 from importer.records import Block, Malformed
 
 TIME = 1_748_736_000_123

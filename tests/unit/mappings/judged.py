@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from importer.errors import InvalidRecord
 from importer.mappings.outcome import Dropped, Mapping
-from importer.mixpanel.event import Completer
+from importer.mixpanel.event.completer import Completer
 from importer.mixpanel.rules import check
 
 END_OF_TIME = 253_402_300_800.0

@@ -12,7 +12,9 @@ import msgspec
 import pytest
 
 from importer.errors import InvalidRecord
-from importer.mappings import declaration, filters, functions, patterns, ready
+from importer.mappings import ready
+from importer.mappings.files import declaration, functions
+from importer.mappings.filters import filters, patterns
 from importer.mappings.loading import Mapped, load_mapping
 from importer.mappings.outcome import Dropped, Outcome
 from sandbox.processes import ROOT

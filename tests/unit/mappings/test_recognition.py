@@ -8,9 +8,10 @@ from itertools import chain
 import pytest
 
 from importer.errors import InvalidRecord, SettingsError
-from importer.mappings import ready, segment
+from importer.mappings import ready
 from importer.mappings.loading import load_mapping
 from importer.mappings.recognition import Auto, hint, recognise, recognise_object
+from importer.mappings.vendors import segment
 from sandbox.vendors import records
 
 MADE = list(ready.VENDORS)

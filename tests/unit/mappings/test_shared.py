@@ -11,12 +11,12 @@ from msgspec import Struct
 
 from importer.errors import InvalidRecord
 from importer.limits import DISALLOWED_IDS
-from importer.mappings.addresses import client_ip
-from importer.mappings.countries import country_code
 from importer.mappings.decoding import Shape, decode
-from importer.mappings.identity import identify
-from importer.mappings.insert_ids import hashed, insert_id
-from importer.mappings.properties import beyond_limits, flatten, kept
+from importer.mappings.fields.addresses import client_ip
+from importer.mappings.fields.countries import country_code
+from importer.mappings.fields.identity import identify
+from importer.mappings.fields.insert_ids import hashed, insert_id
+from importer.mappings.fields.properties import beyond_limits, flatten, kept
 from importer.times import from_epoch, from_iso
 
 UUID = "523095E5-0bd1-4f0c-8d3c-1f1f77a7d0aa"

@@ -15,7 +15,7 @@ import pytest
 
 from importer.formats.content import Content
 from importer.formats.held import Held
-from importer.mappings import ga4, heap, posthog
+from importer.mappings.vendors import ga4, heap, posthog
 from sandbox.vendors import ga4 as made_ga4
 from sandbox.vendors import heap as made_heap
 from sandbox.vendors import posthog as made_posthog

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from importer.mixpanel.event import Completer
+from importer.mixpanel.event.completer import Completer
 
 
 def leading(completer: Completer, records: Sequence[bytes]) -> list[bytes]:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from importer.mixpanel.batch import Packed, pack
-from importer.mixpanel.client import Client
+from importer.mixpanel.client.client import Client
 from importer.settings import CredentialKind, Credentials, Settings
 
 Events = list[dict[str, Any]]

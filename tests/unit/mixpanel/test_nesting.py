@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from importer.errors import InvalidRecord
 from importer.limits import MAX_NESTING
-from importer.mixpanel.event import Completer
+from importer.mixpanel.event.completer import Completer
+from importer.mixpanel.event.repair import read_object
 from importer.mixpanel.nesting import MIN_LENGTH, nests_too_deep
-from importer.mixpanel.repair import read_object
 from tests.unit.mixpanel import at_once
 
 OPENINGS = {"arrays": (b"[", b"]"), "objects": (b'{"a":', b"}"), "both": (b'[{"a":', b"}]")}

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from importer import log
-from importer.core.rejects import Reject, rejected_record
+from importer.core.rejects.reject import Reject, rejected_record
 from importer.errors import InvalidRecord
 from importer.reject_sinks.log import LogSink
 from sandbox.processes import ROOT

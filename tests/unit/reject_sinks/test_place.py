@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from importer.core.rejects import Reject, RejectSink, rejected_record
+from importer.core.rejects.reject import Reject, RejectSink, rejected_record
 from importer.errors import InvalidRecord, RejectSinkError
 from importer.reject_sinks.objects import parts
 from importer.reject_sinks.place import RejectStore

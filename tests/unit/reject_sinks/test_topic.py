@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from importer.core.rejects import Reject, rejected_record
+from importer.core.rejects.reject import Reject, rejected_record
 from importer.errors import InvalidRecord, RejectSinkError
 from importer.reject_sinks.topic import TopicSink
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from importer import log
-from importer.core.rejects import Reject
+from importer.core.rejects.reject import Reject
 from importer.errors import RejectSinkError
 from importer.settings import CredentialKind, Credentials, Settings
 from importer.sources.pubsub.push import PushSource
@@ -200,7 +200,7 @@ async def test_an_error_of_our_own_is_no_acknowledgement(
 async def test_at_the_end_what_waits_is_sent_and_what_was_counted_is_told(
     standin: Standin, tried: Callable[..., Tried], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importer.core.summaries._AT_ONCE", 0)
+    monkeypatch.setattr("importer.core.batching.summaries._AT_ONCE", 0)
     pushes = tried(max_wait=3_600.0)
     assert (await pushes.push(EVENT)).status_code == 204
     assert pushes.logged("import") == []

@@ -1,0 +1,1 @@
+"""Many small sources, such as messages: their events travel together."""

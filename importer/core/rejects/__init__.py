@@ -1,0 +1,1 @@
+"""Rejects: made, folded where they are too many, and stored."""

@@ -1,0 +1,1 @@
+"""Avro: its container files, read without a library, block by block."""

@@ -1,0 +1,1 @@
+"""CSV and TSV: rows of cells under a header."""

@@ -1,0 +1,1 @@
+"""Parquet: columns, read by ranges and made rows."""

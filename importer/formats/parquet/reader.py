@@ -1,0 +1,222 @@
+"""Parquet: the columns of a table, read by ranges, some rows at a time.
+
+DuckDB decodes them and writes each row's JSON, a few pages of each column at a time, so that neither a file's size nor
+a row group's makes the memory grow. It may read this one file, and nothing else. Places are numbers of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from importer.errors import SettingsError, Unreadable
+from importer.formats.parquet.columns import Column, event, row
+from importer.formats.parquet.random_access import File, Pieces
+from importer.formats.reader import Source
+from importer.formats.rows import row_block, without_events
+from importer.records import Block, Malformed, Position
+
+if TYPE_CHECKING:
+    import duckdb
+
+_ROWS = 2_048
+"""Rows in a block: DuckDB's own measure, a vector."""
+
+_MAX_MEMORY = "256MB"
+"""What DuckDB may take for one file: many times what it needs for pages of the usual size (1 MB, uncompressed)."""
+
+_MAX_BAD_ROWS = 100
+"""Rows of one file that are looked for one by one because they cannot be decoded; with one more, it is damaged."""
+
+T = TypeVar("T")
+
+_PATH = "stored://file"
+_EARLIER = datetime(2000, 1, 1, tzinfo=UTC)
+_SETTINGS = (
+    "SET GLOBAL disable_parquet_prefetching = true",  # it would hold a whole row group
+    "SET enable_external_file_cache = false",
+    "SET GLOBAL TimeZone = 'UTC'",
+    f"SET allowed_paths = ['{_PATH}']",
+    "SET enable_external_access = false",
+    "SET lock_configuration = true",
+)
+
+
+_COUNT_ROWS = f"SELECT sum(num_rows)::BIGINT FROM parquet_file_metadata('{_PATH}')"  # noqa: S608 (a constant)
+_COUNT_LEAVES = f"SELECT count(*) FROM parquet_schema('{_PATH}') WHERE coalesce(num_children, 0) = 0"  # noqa: S608
+_DESCRIBE = f"SELECT * FROM read_parquet('{_PATH}') LIMIT 0"  # noqa: S608
+_READ = f"FROM read_parquet('{_PATH}', file_row_number = true) WHERE file_row_number >="
+
+
+class Reader:
+    """Reads the rows of a table. See `formats.reader.Reader`."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._start = source.start.offset if source.is_resumed else 0
+        self._bad_rows = 0
+
+    def mark(self, line: int, offset: int) -> Position:
+        """See `formats.reader.Reader`."""
+        return Position(offset, line, self._source.start.format)
+
+    def blocks(self) -> Iterator[Block]:
+        """See `formats.reader.Reader`."""
+        if self._source.start.compression:
+            raise Unreadable(
+                f"this is Parquet within {self._source.start.compression}: Parquet is read from its end, so decompress "
+                "the file first (Parquet compresses its columns itself)"
+            )
+        if self._source.stored.size is None:
+            raise Unreadable("this is Parquet, which is read from its end: store it as a file or an object")
+        table = _Table(self._source)
+        first = self._start
+        try:
+            while first < table.rows:
+                first = yield from self._blocks(table, first)
+        finally:
+            table.close()
+
+    def _blocks(self, table: _Table, first: int) -> Generator[Block, None, int]:
+        """Reads on from a row, until the end or a row that cannot be decoded.
+
+        Returns:
+            The row to go on from.
+        """
+        try:
+            for records in table.records(first):
+                yield row_block(records, first)
+                first += len(records)
+        except _Undecodable as error:
+            records = self._one_by_one(table, first, min(first + _ROWS, table.rows), error)
+            yield row_block(records, first)
+            return first + len(records)
+        if first < table.rows:
+            raise Unreadable(f"the Parquet file breaks off: it says that it has {table.rows} rows, and has {first}")
+        return first
+
+    def _one_by_one(self, table: _Table, first: int, end: int, error: Exception) -> list[bytes]:
+        """The rows from `first` up to `end`, where those that cannot be decoded stand as malformed records."""
+        if end - first == 1:
+            self._bad_rows += 1
+            return [Malformed(b"", f"cannot be decoded: {error}")]
+        if self._bad_rows >= _MAX_BAD_ROWS:
+            raise Unreadable(f"the Parquet data is damaged after row {first}: {error}")
+        found: list[bytes] = []
+        middle = (first + end) // 2
+        for start, stop in ((first, middle), (middle, end)):
+            try:
+                found += [record for records in table.records(start, stop) for record in records]
+            except _Undecodable as again:
+                found += self._one_by_one(table, start, stop, again)
+        if self._bad_rows and all(type(one) is Malformed for one in found) and len(found) >= _ROWS // 2:
+            raise Unreadable(f"the Parquet data is damaged after row {first}: {error}")
+        return found
+
+
+class _Undecodable(Exception):
+    """DuckDB could not decode some rows: why, in one line."""
+
+
+class _Table:
+    """One file as DuckDB reads it.
+
+    Attributes:
+        rows: how many there are.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._pieces = Pieces(source.stored)
+        self._database = _database(self._pieces)
+        try:
+            self.rows: int = self._ask(_COUNT_ROWS)[0][0]
+            leaves: int = self._ask(_COUNT_LEAVES)[0][0]
+            described = self._run(_DESCRIBE).description
+        except _Undecodable as error:
+            raise Unreadable(f"the Parquet file cannot be read: {error}") from None
+        self._pieces.share(leaves)
+        columns = [Column(name, type_) for name, type_, *_ in described]
+        made = event(columns) if source.rows == "events" else row(columns)
+        if made is None:
+            raise without_events(column.name for column in columns)
+        self._select = f"SELECT {made} {_READ} "
+
+    def records(self, first: int, end: int | None = None) -> Iterator[list[bytes]]:
+        """The rows from `first` on (up to `end`) as JSON, some at a time.
+
+        Raises:
+            _Undecodable: a row after those that came cannot be decoded.
+        """
+        until = "" if end is None else f" AND file_row_number < {end}"
+        rows = self._run(f"{self._select}{first}{until}")
+        while found := self._fetch(rows):
+            yield [text.encode() for (text,) in found]
+
+    def close(self) -> None:
+        """Lets go of what is held."""
+        self._database.close()
+
+    def _ask(self, statement: str) -> list[tuple[Any, ...]]:
+        return self._fetch(self._run(statement))
+
+    def _run(self, statement: str) -> duckdb.DuckDBPyConnection:
+        return self._guarded(lambda: self._database.cursor().execute(statement))
+
+    def _fetch(self, rows: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
+        return self._guarded(lambda: rows.fetchmany(_ROWS))
+
+    def _guarded(self, do: Callable[[], T]) -> T:
+        import duckdb  # noqa: PLC0415
+
+        try:
+            return do()
+        except (duckdb.Error, UnicodeDecodeError) as error:
+            if self._pieces.failure is not None:
+                raise self._pieces.failure from None
+            raise _Undecodable(str(error).partition("\n")[0].replace(_PATH, "it")) from None
+
+
+def _database(pieces: Pieces) -> duckdb.DuckDBPyConnection:
+    """A database that can read these pieces, and nothing else.
+
+    Raises:
+        SettingsError: the packages that it takes are not installed.
+    """
+    try:
+        import duckdb  # noqa: PLC0415
+        from fsspec import AbstractFileSystem  # noqa: PLC0415
+    except ImportError as error:
+        raise SettingsError(
+            f"Parquet needs the packages duckdb and fsspec: pip install 'mixpanel-importer[formats]' ({error})."
+        ) from None
+
+    class Stored(AbstractFileSystem):  # type: ignore[misc]
+        protocol = "stored"
+        cachable = False
+
+        def open(self, *_: object, **__: object) -> File:
+            return File(pieces)
+
+        def info(self, path: str, **_: object) -> dict[str, object]:
+            return {"name": path, "size": pieces.size, "type": "file"}
+
+        def modified(self, _: str) -> datetime:
+            return _EARLIER
+
+        def glob(self, path: str, **_: object) -> list[str]:
+            return [path]
+
+    database = duckdb.connect(
+        config={
+            "threads": 1,
+            "memory_limit": _MAX_MEMORY,
+            "temp_directory": "",
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+    database.register_filesystem(Stored())
+    for statement in _SETTINGS:
+        database.execute(statement)
+    return database

@@ -1,0 +1,1 @@
+"""The fields of an event as Mixpanel wants them, for all mappings alike."""

@@ -1,0 +1,1 @@
+"""Filters: what of an event may leave, whichever mapping made it."""
