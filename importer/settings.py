@@ -207,6 +207,12 @@ class Settings(Struct, frozen=True):
     time_limit: float | None = _row(
         "IMPORT_TIME_LIMIT", None, some(86_400, " of seconds"), "seconds that one delivery may take", "the platform's"
     )
+    source_header: str | None = _row(
+        "IMPORT_SOURCE_HEADER",
+        None,
+        matching(r"[A-Za-z][A-Za-z0-9-]*", "the name of a header, such as X-Import-Source"),
+        "a header that tells where a request's events are from, for a proxy of yours or the sandbox",
+    )
     log_level: str = _row(
         "LOG_LEVEL", "INFO", one_of("DEBUG", "INFO", "WARNING", "ERROR"), "`DEBUG`, `INFO`, `WARNING` or `ERROR`"
     )

@@ -13,7 +13,7 @@ from importer.mixpanel.outcome import Outcome, RejectedEvent
 class DryRun(Pipeline):
     """Reads, maps, checks and counts as the other does, and judges as Mixpanel says that it does."""
 
-    def deliver(self, batch: Batch[Place], _: float) -> Delivery[Place]:
+    def deliver(self, batch: Batch[Place], _: float, __: str) -> Delivery[Place]:
         """Judges a batch."""
         events = batch.events
         rejected = [

@@ -82,14 +82,19 @@ class Pipeline:
         """An empty batch, as large as the settings and Mixpanel allow."""
         return Batch(self.settings.batch_events, min(self.settings.batch_bytes, self._client.max_bytes))
 
-    def deliver(self, batch: Batch[Place], deadline: float) -> Delivery[Place]:
+    def deliver(self, batch: Batch[Place], deadline: float, source: str) -> Delivery[Place]:
         """Brings a batch to its end, on a thread of the sender's. On the way, and after it, no event is held unpacked.
+
+        Args:
+            batch: the events.
+            deadline: the clock's time after which nothing is tried again.
+            source: where they are from, as logs name it.
 
         Raises:
             NotTaken: see `Client.send`.
         """
         packed = batch.pack()
-        outcome = self._client.send(packed, deadline)
+        outcome = self._client.send(packed, deadline, source)
         if not outcome.rejected:
             return Delivery(outcome, [])
         events = packed.events()

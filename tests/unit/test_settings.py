@@ -78,6 +78,7 @@ EVERY: dict[str, tuple[str, Any]] = {
     "IMPORT_TIMEOUT": ("7", 7.0),
     "IMPORT_MAX_WAIT": ("0", 0.0),
     "IMPORT_TIME_LIMIT": ("0.5", 0.5),
+    "IMPORT_SOURCE_HEADER": ("X-Import-Source", "X-Import-Source"),
     "LOG_LEVEL": ("DEBUG", "DEBUG"),
 }
 

@@ -128,7 +128,8 @@ class Batcher:
 
     def _leave(self, batch: Batch[Place]) -> bool:
         deadline = self.pipeline.clock() + self._retry_seconds
-        future = self.pipeline.executor.submit_now(batch.size, lambda: self.pipeline.deliver(batch, deadline))
+        source = _named(batch.places)
+        future = self.pipeline.executor.submit_now(batch.size, lambda: self.pipeline.deliver(batch, deadline, source))
         if future is None:
             return False
         self._in_flight += 1
@@ -154,3 +155,9 @@ class Batcher:
             for source, *_ in places:
                 source.imported()
         self._consider()
+
+
+def _named(places: list[Place]) -> str:
+    """Where the events of a batch are from: one message, or the subscription of many."""
+    first, last = places[0][0].name, places[-1][0].name
+    return first if first == last else first.partition("#")[0]

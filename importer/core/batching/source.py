@@ -60,18 +60,22 @@ class Source:
         memory: its part of the memory; None where that is not bounded here.
         is_bounded: whether it is rejected as a whole where bad or blank records are too many to be gone through while
             somebody waits for the answer.
+
+    Attributes:
+        name: what rejects say they came from, once it is delivered.
+        counted_in: the number of the batch that it was last counted in.
     """
 
     __slots__ = (
-        "_batcher", "_bytes", "_done", "_failure", "_imported", "_is_bounded", "_memory", "_name", "_read", "_rejects",
-        "_tally", "_unsettled", "counted_in",
+        "_batcher", "_bytes", "_done", "_failure", "_imported", "_is_bounded", "_memory", "_read", "_rejects", "_tally",
+        "_unsettled", "counted_in", "name",
     )  # fmt: skip
 
     def __init__(self, batcher: Batcher, memory: Memory | None, *, is_bounded: bool) -> None:
         self._batcher = batcher
         self._memory = memory
         self._is_bounded = is_bounded
-        self._name = ""
+        self.name = ""
         self._done: asyncio.Future[None] | None = None  # there is one while `deliver` waits for it
         self._unsettled = 0  # events on their way
         self._failure: DeliveryError | None = None
@@ -114,7 +118,7 @@ class Source:
             BudgetExceeded: there is no memory for them; the same. What was read before is on its way all the same.
             Exception: whatever `records` raises; the same.
         """
-        self._name = name
+        self.name = name
         self._batcher.make_way()
         await self._read_all(records, whole)
         if self._unsettled:
@@ -196,7 +200,7 @@ class Source:
 
     def _folded(self) -> FoldedRejects:
         if self._rejects is None:
-            self._rejects = FoldedRejects(self._name)
+            self._rejects = FoldedRejects(self.name)
         return self._rejects
 
 

@@ -81,7 +81,7 @@ class Span:
         Raises:
             DeliveryError: see `Client.send`.
         """
-        delivery = pipeline.deliver(self.batch, deadline)
+        delivery = pipeline.deliver(self.batch, deadline, source)
         for one in delivery.rejected:
             place = one.place.after(one.before) if one.before else one.place
             record = place.record(one.event)

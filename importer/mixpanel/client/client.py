@@ -70,12 +70,13 @@ class Client:
         self._taken: tuple[Packed, frozenset[int]] | None = None  # the last request with events taken, and those not
         self._rejected_before_any_taken = 0
 
-    def send(self, batch: Packed, deadline: float) -> Outcome:
+    def send(self, batch: Packed, deadline: float, source: str = "") -> Outcome:
         """Brings the events into Mixpanel, whatever it takes: tries again, smaller, or without the bad ones.
 
         Args:
             batch: at most 2,000 events, as `event.Completer` returns them.
             deadline: the clock's time after which nothing is tried again.
+            source: where they are from, for the log.
 
         Returns:
             The outcome: for every event, imported or rejected.
@@ -86,7 +87,7 @@ class Client:
             FatalDeliveryError: credentials or settings are wrong, and no batch can be taken. For a moment after one
                 batch failed so, the others do without a request.
         """
-        sent = _Batch(next(self._numbers), deadline)
+        sent = _Batch(next(self._numbers), deadline, source)
         parts: deque[_Part] = deque([(range(batch.count), batch)] if batch.count else [])
         while parts:
             indices, part = parts.popleft()

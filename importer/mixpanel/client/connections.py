@@ -12,6 +12,7 @@ import time
 from http.client import HTTPResponse
 from socket import SocketIO, socket
 from typing import Any, cast
+from urllib.parse import quote
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -37,26 +38,31 @@ class Connections(HTTPAdapter):
         self._pool.ConnectionCls = type("_Connection", (self._pool.ConnectionCls,), {"response_class": _TimedResponse})
         self.cert_verify(pool, request.url, verify=True, cert=None)  # type: ignore[no-untyped-call]
         self._url = self.request_url(request, proxies)
+        self._source_header = settings.source_header
         self._headers = {name: value for name, value in request.headers.items() if name != "Content-Length"}
 
-    def post(self, body: bytes, connect: float, total: float) -> BaseHTTPResponse:
+    def post(self, body: bytes, connect: float, total: float, source: str) -> BaseHTTPResponse:
         """Sends a body (newline-delimited JSON, gzipped) once, and reads the answer to its end.
 
         Args:
             body: see `batch.Packed.body`.
             connect: seconds to wait for a connection, and for the body to be sent.
             total: seconds until the answer is there to its end.
+            source: where its events are from, for the header that the settings may ask for.
 
         Raises:
             TimeoutError: one of them was too long.
             ConnectionError: there was no answer, or none that could be read to its end.
         """
+        headers = self._headers
+        if self._source_header:
+            headers = {**headers, self._source_header: quote(source, safe="/:#, ")}
         try:
             return self._pool.urlopen(
                 "POST",
                 self._url,
                 body=body,
-                headers=self._headers,
+                headers=headers,
                 retries=_ONCE,
                 redirect=False,
                 assert_same_host=False,  # through a proxy, the address names another

@@ -36,11 +36,13 @@ class InFlight:
     Attributes:
         number: batches are numbered as they begin; the lower goes first.
         deadline: the clock's time after which nothing is tried again.
+        source: where its events are from.
         outcome: what became of it so far.
     """
 
     number: int
     deadline: float
+    source: str = ""
     outcome: Outcome = field(default_factory=Outcome)
 
 
@@ -82,7 +84,7 @@ class Endpoint:
                 outcome.requests += 1
                 outcome.sent_bytes += len(part.body)
                 try:
-                    answer = self._post(part, batch.deadline, tries)
+                    answer = self._post(part, batch, tries)
                 except TransientError as trouble:
                     self._pause(trouble, tries, sent_at, batch)
                 else:
@@ -129,6 +131,7 @@ class Endpoint:
         self._log.warning(
             f"{trouble}; trying again in {in_all:.1f} s{behind}.",
             kind="retry",
+            source=batch.source,
             status=trouble.status,
             reason=str(trouble),
             wait_seconds=round(in_all, 3),
@@ -146,12 +149,11 @@ class Endpoint:
         doubled: float = first_wait * 2 ** min(tries - 1, 16)
         return min(doubled, _MAX_WAIT) + jitter
 
-    def _post(self, part: Packed, deadline: float, tries: int) -> Answer:
-        remaining = max(deadline - self._clock(), 1.0)
+    def _post(self, part: Packed, batch: InFlight, tries: int) -> Answer:
+        remaining = max(batch.deadline - self._clock(), 1.0)
+        connect, total = min(_CONNECT_TIMEOUT, remaining), min(self._timeout, remaining)
         try:
-            response = self._connections.post(
-                part.body, connect=min(_CONNECT_TIMEOUT, remaining), total=min(self._timeout, remaining)
-            )
+            response = self._connections.post(part.body, connect=connect, total=total, source=batch.source)
         except TimeoutError:
             raise TransientError("Mixpanel gave no answer in time", None, is_brief=False) from None
         except ConnectionError as error:

@@ -12,6 +12,7 @@ from itertools import accumulate, count
 from typing import Any
 
 import pytest
+import requests as http
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -518,3 +519,13 @@ def test_everything_is_accounted_for_whatever_the_bounds(
     good = {f"{s}-{n}" for s, kinds in enumerate(sources) for n, kind in enumerate(kinds) if kind == "good"}
     assert standin.ids() == dict.fromkeys(good, 1)
     assert standin.summary()["largest_request"]["events"] <= batch_events
+
+
+async def test_a_batch_is_of_one_message_or_of_the_subscription_of_several(standin: Standin) -> None:
+    async with importing(standin, source_header="X-Import-Source") as batcher:
+        with opened(batcher, 1) as sources:
+            await taken(take(sources, "subs/s#1", one("a")))
+        with opened(batcher, 2) as sources:
+            await taken(take(sources, "subs/s#2", one("b")), take(sources, "subs/s#3", one("c")))
+    answer = await asyncio.to_thread(http.get, f"{standin.url}/sandbox/requests", timeout=10)
+    assert [request["source"] for request in answer.json()] == ["subs/s", "subs/s#1"]

@@ -411,3 +411,16 @@ def test_what_no_retry_heals_comes_with_what_to_do(status: int, advice: str) -> 
 def test_what_may_pass_is_tried_again(status: int) -> None:
     with scripted((status, {}, b""), ok(1)) as server, client_of(server) as client:
         assert client.send(batch(1), LATER).retried == 1
+
+
+def test_a_request_says_where_its_events_are_from_where_that_is_asked_for(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with scripted((503, {}, b""), ok(1)) as server:
+        with client_of(server, clock) as client:
+            client.send(batch(1), LATER, "gs://b/sören.jsonl#17")
+        assert not any("source" in name.lower() for name in server.requests[0][1])
+        with client_of(server, clock, source_header="X-Import-Source") as client:
+            client.send(batch(1), LATER, "gs://b/sören.jsonl#17")
+        assert server.requests[-1][1]["X-Import-Source"] == "gs://b/s%C3%B6ren.jsonl#17"
+    assert {line["source"] for line in logged(capsys, "retry")} == {"gs://b/sören.jsonl#17"}
