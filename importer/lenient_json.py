@@ -23,7 +23,7 @@ def value_of(record: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise InvalidRecord(f"is not UTF-8: byte 0x{record[error.start]:02x} at position {error.start}") from None
     except json.JSONDecodeError as error:
-        raise InvalidRecord(f"is not JSON: {error.msg} at character {error.pos}") from None
+        raise InvalidRecord(f"is not JSON: {error.msg.removesuffix(' at')} at character {error.pos}") from None
 
 
 def canonical(value: Any) -> bytes:

@@ -21,6 +21,10 @@ _EXPORTED = b'"mp_processing_time_ms"'
 """Keys of which a vendor's record has one. Mixpanel's own export has `properties`, as any event, and with them one of
 these two."""
 
+_ROW = frozenset(("time", "distinct_id"))
+_NOT_PROPERTIES = frozenset(("event", "properties"))
+"""A row of a table that is an event by its columns has one of the former, and all but the latter are properties."""
+
 _decode_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _is_snowplow_line = re.compile(rb"(?:[^\t]*\t){6}[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\t").match
 
@@ -53,7 +57,8 @@ def hint(record: bytes) -> str | None:
 
 
 class Auto:
-    """The mapping that recognises each record by itself. What is Mixpanel's own event passes unchanged."""
+    """The mapping that recognises each record by itself. What is Mixpanel's own event passes unchanged; a
+    table's row is one by its columns, as it is without a mapping."""
 
     def __init__(self) -> None:
         self._last: ready.Ready | None = None
@@ -78,7 +83,7 @@ class Auto:
         if self._last is None or not self._last.matches(decoded):
             name = recognise_object(decoded)
             if name is None:
-                return [decoded if "event" in decoded and "properties" in decoded else _unknown()]
+                return [_own(decoded)]
             self._last = ready.module(name)
         return self._last.outcomes(decoded)
 
@@ -86,6 +91,19 @@ class Auto:
 def _is_snowplow(record: bytes) -> bool:
     """Whether it is a line of Snowplow's enriched events: 131 fields, the seventh a UUID."""
     return record[:1] != b"{" and record.count(b"\t") == _SNOWPLOW_TABS and _is_snowplow_line(record) is not None
+
+
+def _own(record: dict[str, Any]) -> Outcome:
+    """Mixpanel's own event: as it is, or a table's row, whose columns are its fields and properties."""
+    properties = record.get("properties")
+    if "event" not in record or ("properties" not in record and not _ROW.intersection(record)):
+        return _unknown()
+    if "properties" in record and (not isinstance(properties, dict) or "time" in properties or "time" not in record):
+        return record
+    found = {name: value for name, value in record.items() if name not in _NOT_PROPERTIES and value is not None}
+    if "insert_id" in found and "$insert_id" not in found:
+        found["$insert_id"] = found.pop("insert_id")
+    return {"event": record["event"], "properties": {**(properties or {}), **found}}
 
 
 def _unknown() -> InvalidRecord:

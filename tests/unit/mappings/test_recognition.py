@@ -64,6 +64,18 @@ def test_auto_passes_mixpanels_own_events_and_rejects_what_it_does_not_know() ->
         assert isinstance(found, InvalidRecord)
 
 
+def test_auto_takes_a_tables_row_for_the_event_that_its_columns_say() -> None:
+    auto = Auto().to_mixpanel
+    row = {"event": "A", "time": "2025-06-01", "distinct_id": "u", "insert_id": "i", "plan": "pro", "empty": None}
+    assert auto(json.dumps(row).encode()) == [
+        {"event": "A", "properties": {"time": "2025-06-01", "distinct_id": "u", "plan": "pro", "$insert_id": "i"}}
+    ]
+    nested = {"event": "A", "time": 1, "properties": {"plan": "pro"}}
+    assert auto(json.dumps(nested).encode()) == [{"event": "A", "properties": {"plan": "pro", "time": 1}}]
+    for own in ({"event": "A", "properties": {"time": 1}, "time": 2}, {"event": "A", "properties": None}):
+        assert auto(json.dumps(own).encode()) == [own]
+
+
 def test_a_ready_mapping_is_loaded_by_its_name() -> None:
     mapped = load_mapping("segment", {})
     assert mapped.mapping is segment.to_mixpanel

@@ -48,6 +48,7 @@ def test_an_event_that_needs_no_change_goes_out_as_it_came() -> None:
 
 NOT_AN_EVENT = {
     "nothing": (b"", "is not JSON: Expecting value at character 0", None),
+    "a text without an end": (b'{"a": "b', "is not JSON: Unterminated string starting at character 6", None),
     "words": (b"hello", "is not JSON: Expecting value at character 0", None),
     "cut short": (GOOD[:60], "is not JSON: Unterminated string", None),
     "two on a line": (GOOD + b" " + GOOD, "is not JSON: Extra data at character 95", None),
