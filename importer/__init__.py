@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from importer.core.rejects.reject import Reject, RejectSink
-    from importer.core.report import Report
+    from importer.core.report import HandedBack, Report
     from importer.errors import (
         DeliveryError,
         FatalDeliveryError,
-        HandedBack,
         ImporterError,
         RejectSinkError,
         SettingsError,
@@ -59,7 +58,7 @@ __all__ = [
 _ROOMS = {
     "importer.library": {"import_file", "import_files", "import_records", "settings_from"},
     "importer.core.rejects.reject": {"Reject", "RejectSink"},
-    "importer.core.report": {"Report"},
+    "importer.core.report": {"HandedBack", "Report"},
     "importer.settings": {"Settings"},
 }
 """Where the names come from; the others are errors."""

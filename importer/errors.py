@@ -7,7 +7,7 @@ ImporterError
 ├── SourceGone              the source was overwritten or deleted: finish, its successor has a trigger of its own
 ├── SourceCorrupted         what was read is not what is stored: forget the checkpoint, and read it all again
 ├── StalePosition           a position that no format here can go on from: read from the beginning
-├── HandedBack              the work is not finished: let the trigger deliver it again
+├── HandedBack              the work is not finished: let the trigger deliver it again (see `core.report`)
 ├── DeliveryError           Mixpanel did not take a batch: hand the work back
 │   ├── Unavailable             a later try may heal it
 │   └── FatalDeliveryError      no retry heals it: credentials or settings are wrong
@@ -16,11 +16,6 @@ ImporterError
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from importer.core.report import Report
 
 _MAX_TEXT = 500
 
@@ -59,18 +54,6 @@ class SourceCorrupted(ImporterError):
 
 class StalePosition(ImporterError):
     """A checkpoint's position is of a format that is not known here, or not in this form: read from the beginning."""
-
-
-class HandedBack(ImporterError):
-    """The work could not be finished; whoever triggered it is to deliver it again. Sending twice is safe.
-
-    Attributes:
-        report: what was settled all the same.
-    """
-
-    def __init__(self, reason: str, report: Report) -> None:
-        super().__init__(reason)
-        self.report = report
 
 
 class DeliveryError(ImporterError):

@@ -16,8 +16,8 @@ from importer import log
 from importer.core.ordered.run import run
 from importer.core.pipeline import Pipeline
 from importer.core.rejects.reject import RejectSink
-from importer.core.report import Report
-from importer.errors import HandedBack, SourceGone
+from importer.core.report import HandedBack, Report
+from importer.errors import SourceGone
 from importer.limits import CHUNK_BYTES
 from importer.objects import DOWNLOAD_SECONDS, Imported, OnProgress, import_object, limits, told
 from importer.records import Block, Readable

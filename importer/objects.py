@@ -12,8 +12,8 @@ from importer.core.checkpoint import Checkpoint
 from importer.core.ordered.run import Limits, Progress, run
 from importer.core.pipeline import Pipeline
 from importer.core.rejects.reject import RejectSink
-from importer.core.report import Report
-from importer.errors import HandedBack, ImporterError, SourceCorrupted, SourceGone, StalePosition
+from importer.core.report import HandedBack, Report
+from importer.errors import ImporterError, SourceCorrupted, SourceGone, StalePosition
 from importer.formats.content import Content
 from importer.records import Block, Readable, first_records
 from importer.settings import Settings

@@ -54,21 +54,28 @@ def files(house: str) -> Iterator[Path]:
 
 
 def imports(file: Path) -> Iterator[str]:
-    """The modules that a file imports when it runs: what only a type checker reads is no arrow."""
-    tree = ast.parse(file.read_text())
-    typed_only = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if id(node) in typed_only:
-            continue
+    """The modules that a file imports, those that only a type checker reads too: what it knows, it knows."""
+    for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+
+
+def circle(arrows: dict[str, set[str]]) -> list[str]:
+    """Modules of which each imports the next, and the last the first; none where there is no such circle."""
+    through: set[str] = set()
+
+    def walk(way: list[str]) -> list[str]:
+        for module in sorted(arrows.get(way[-1], ())):
+            if module in way:
+                return [*way[way.index(module) :], module]
+            if module not in through and (found := walk([*way, module])):
+                return found
+        through.add(way[-1])
+        return []
+
+    return next((found for module in sorted(arrows) if (found := walk([module]))), [])
 
 
 def room(path: Path) -> str:
@@ -100,6 +107,20 @@ def test_an_arrow_upwards_is_noticed() -> None:
     assert forbidden("storage", iter(["importer.core.ordered.run"]))
     assert forbidden("mixpanel", iter(["importer.mappings.loading.load"]))
     assert not forbidden("storage", iter(["importer.core.checkpoint.Checkpoint", "importer.errors.SourceGone"]))
+
+
+def test_no_files_know_each_other_in_a_circle() -> None:
+    modules = {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in files("importer")}
+    arrows = {
+        name: {known for one in imports(file) for known in (one, one.rpartition(".")[0]) if known in modules}
+        for name, file in modules.items()
+    }
+    assert circle(arrows) == []
+
+
+def test_a_circle_is_noticed() -> None:
+    assert circle({"a": {"b"}, "b": {"c", "d"}, "d": {"b"}}) == ["b", "d", "b"]
+    assert not circle({"a": {"b", "c"}, "b": {"c"}, "c": set()})
 
 
 def test_every_room_is_in_the_table() -> None:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from importer.records import Readable
 from importer.storage.checkpoints import ReadTo, Resumable
 
-if TYPE_CHECKING:
-    from importer.commands.work import File
+
+class File(Protocol):
+    """Whoever wants to know how far it came.
+
+    Attributes:
+        bytes: read of it as it is stored, from its beginning.
+    """
+
+    bytes: int
 
 
 class Watched:

@@ -14,8 +14,8 @@ from importer.commands.places import STANDARD_INPUT, opened
 from importer.commands.watched import Watched
 from importer.core.pipeline import Pipeline
 from importer.core.rejects.reject import Reject, RejectSink
-from importer.core.report import Report
-from importer.errors import DeliveryError, HandedBack, ImporterError, RejectSinkError, SourceGone, StorageError
+from importer.core.report import HandedBack, Report
+from importer.errors import DeliveryError, ImporterError, RejectSinkError, SourceGone, StorageError
 from importer.objects import DOWNLOAD_SECONDS, Imported, import_object, limits, reason_of
 from importer.storage.checkpoints import Resumable, checkpoints_of
 from importer.storage.leases import Leases

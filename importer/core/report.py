@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from importer.core.rejects.reject import Reject
+from importer.errors import ImporterError
 from importer.mappings.outcome import Dropped
 from importer.mixpanel.outcome import Outcome
 
@@ -122,6 +123,18 @@ class Report(Counts):
         total.first_rejects = [*self.first_rejects, *other.first_rejects][:_FIRST_REJECTS]
         total.unreadable = self.unreadable or other.unreadable
         return total
+
+
+class HandedBack(ImporterError):
+    """The work could not be finished; whoever triggered it is to deliver it again. Sending twice is safe.
+
+    Attributes:
+        report: what was settled all the same.
+    """
+
+    def __init__(self, reason: str, report: Report) -> None:
+        super().__init__(reason)
+        self.report = report
 
 
 class Tally:

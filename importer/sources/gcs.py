@@ -10,8 +10,8 @@ from cloudevents.http.event import CloudEvent
 
 from importer import log
 from importer.core.pipeline import Pipeline
-from importer.core.report import Report
-from importer.errors import HandedBack, SourceGone
+from importer.core.report import HandedBack, Report
+from importer.errors import SourceGone
 from importer.objects import DOWNLOAD_SECONDS, Imported, import_object, limits, reason_of
 from importer.reject_sinks.place import RejectStore
 from importer.settings import Settings

@@ -8,17 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Protocol, Self
 
+from importer.core.pipeline import Pipeline
 from importer.core.rejects.folded import FoldedRejects
 from importer.core.rejects.reject import Reject
-from importer.core.report import Tally
+from importer.core.report import Report, Tally
 from importer.errors import DeliveryError, InvalidRecord, Unreadable
 from importer.mixpanel.outcome import RejectedEvent
 from importer.records import Record, is_blank
-
-if TYPE_CHECKING:
-    from importer.core.batching.batcher import Batcher
 
 _AT_A_TIME = 2_000
 """Records of one source that are read before others get their turn: a batch full, so that no part of one leaves."""
@@ -48,6 +46,25 @@ class Memory(Protocol):
         """
 
 
+class Batches(Protocol):
+    """The batches that sources have in common (see `batcher.Batcher`).
+
+    Attributes:
+        open: sources that are open now; they count themselves.
+        report: the counts, in which what became of a source is booked when it is left.
+    """
+
+    pipeline: Pipeline
+    open: int
+    report: Report
+
+    def make_way(self) -> None:
+        """Lets a batch of many leave before the next source is read, if it may."""
+
+    def add(self, event: bytes, place: Place) -> None:
+        """Takes an event in. Its source will hear of it: `imported` or `failed`, and before, if so, `rejected`."""
+
+
 class Source:
     """A source that is open, from the moment something of it has come until it is answered.
 
@@ -56,7 +73,7 @@ class Source:
     than read.
 
     Args:
-        batcher: what its events share batches with.
+        batches: those that its events travel in, with the events of others.
         memory: its part of the memory; None where that is not bounded here.
         is_bounded: whether it is rejected as a whole where bad or blank records are too many to be gone through while
             somebody waits for the answer.
@@ -67,12 +84,12 @@ class Source:
     """
 
     __slots__ = (
-        "_batcher", "_bytes", "_done", "_failure", "_imported", "_is_bounded", "_memory", "_read", "_rejects", "_tally",
+        "_batches", "_bytes", "_done", "_failure", "_imported", "_is_bounded", "_memory", "_read", "_rejects", "_tally",
         "_unsettled", "counted_in", "name",
     )  # fmt: skip
 
-    def __init__(self, batcher: Batcher, memory: Memory | None, *, is_bounded: bool) -> None:
-        self._batcher = batcher
+    def __init__(self, batches: Batches, memory: Memory | None, *, is_bounded: bool) -> None:
+        self._batches = batches
         self._memory = memory
         self._is_bounded = is_bounded
         self.name = ""
@@ -87,12 +104,12 @@ class Source:
         self.counted_in = 0
 
     def __enter__(self) -> Self:
-        self._batcher.open += 1
+        self._batches.open += 1
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
-        self._batcher.open -= 1
-        report = self._batcher.report
+        self._batches.open -= 1
+        report = self._batches.report
         report.read += self._read
         report.bytes += self._bytes
         report.imported += self._imported
@@ -119,7 +136,7 @@ class Source:
             Exception: whatever `records` raises; the same.
         """
         self.name = name
-        self._batcher.make_way()
+        self._batches.make_way()
         await self._read_all(records, whole)
         if self._unsettled:
             self._done = asyncio.get_running_loop().create_future()
@@ -149,7 +166,7 @@ class Source:
             self._done.set_result(None)
 
     async def _read_all(self, records: Iterable[Record], whole: bytes) -> None:
-        clock = self._batcher.pipeline.clock
+        clock = self._batches.pipeline.clock
         last, blank = (0, 0), 0
         pause_at = clock() + _TURN
         try:
@@ -170,7 +187,7 @@ class Source:
 
     def _take(self, line: int, offset: int, record: bytes) -> None:
         """Takes in one record: puts its events on their way, and its rejects aside."""
-        prepared = self._batcher.pipeline.prepare(record)
+        prepared = self._batches.pipeline.prepare(record)
         if prepared.rejected and self._is_bounded and len(prepared.rejected) + self._folded().count > _MAX_BAD:
             raise Unreadable(f"more than {_MAX_BAD} records of it cannot be imported")
         self._bytes += len(record)
@@ -189,7 +206,7 @@ class Source:
                 self._memory.take(len(event) + held + _EVENT_BYTES)
                 held = 0
             self._unsettled += 1
-            self._batcher.add(event, place)
+            self._batches.add(event, place)
 
     def _reject(self, line: int, offset: int, record: bytes, reasons: Sequence[InvalidRecord]) -> None:
         rejects = self._folded()

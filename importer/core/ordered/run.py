@@ -19,10 +19,9 @@ from importer.core.ordered.window import Window
 from importer.core.pipeline import Pipeline
 from importer.core.preparation import Prepared
 from importer.core.rejects.reject import RejectSink, rejected_record, rejected_rest
-from importer.core.report import Report
+from importer.core.report import HandedBack, Report
 from importer.errors import (
     DeliveryError,
-    HandedBack,
     ImporterError,
     RejectSinkError,
     SourceCorrupted,

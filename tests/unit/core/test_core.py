@@ -13,7 +13,7 @@ import pytest
 from importer import log
 from importer.core.ordered.run import Limits, run
 from importer.core.pipeline import Pipeline
-from importer.errors import HandedBack
+from importer.core.report import HandedBack
 from importer.formats.content import Content
 from importer.formats.held import Held, Stream
 from importer.settings import CredentialKind, Credentials, Settings

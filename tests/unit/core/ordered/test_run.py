@@ -20,8 +20,8 @@ from importer.core.checkpoint import Checkpoint
 from importer.core.ordered.run import Limits, Progress, run
 from importer.core.pipeline import Pipeline
 from importer.core.rejects.reject import Reject
-from importer.core.report import Report
-from importer.errors import FatalDeliveryError, HandedBack, RejectSinkError
+from importer.core.report import HandedBack, Report
+from importer.errors import FatalDeliveryError, RejectSinkError
 from importer.formats.content import Content
 from importer.formats.held import Held, Stream
 from importer.limits import CHUNK_BYTES
