@@ -19,8 +19,9 @@ ALLOWED = {
     "storage": {"core.checkpoint"} | GROUND,
     "reject_sinks": {"core", "storage"} | GROUND,
     "objects": {"core", "formats", "storage"} | GROUND,
+    "messages": {"core", "formats", "reject_sinks"} | GROUND,
     "library": {"objects", "core", "reject_sinks", "storage"} | GROUND,
-    "sources": {"objects", "core", "formats", "storage", "reject_sinks"} | GROUND,
+    "sources": {"objects", "messages", "core", "formats", "storage", "reject_sinks"} | GROUND,
     "engines": {"library", "objects", "core", "formats", "storage", "reject_sinks"} | GROUND,
     "bootstrap": {"sources", "mappings"} | GROUND,
     "commands": {

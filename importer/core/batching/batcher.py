@@ -141,8 +141,10 @@ class Batcher:
         self._in_flight -= 1
         if error := ended.exception():
             # One for all of them, without the traceback: its frames lead back to the sources, and so to itself.
-            failure = DeliveryError(
-                str(error) if isinstance(error, DeliveryError) else f"{type(error).__name__}: {error}"
+            failure = (
+                type(error)(str(error))
+                if isinstance(error, DeliveryError)
+                else DeliveryError(f"{type(error).__name__}: {error}")
             )
             for source, *_ in places:
                 source.failed(failure)

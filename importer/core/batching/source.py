@@ -142,7 +142,7 @@ class Source:
             self._done = asyncio.get_running_loop().create_future()
             await self._done
         if self._failure:
-            raise DeliveryError(str(self._failure)) from self._failure
+            raise type(self._failure)(str(self._failure)) from self._failure
         return self._rejects.all() if self._rejects else []
 
     def imported(self) -> None:

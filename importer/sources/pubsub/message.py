@@ -14,6 +14,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw, Struct, field
 
+from importer.messages import Message
+
 MAX_MESSAGE_BYTES = 10 << 20
 """A message's data, at most: https://cloud.google.com/pubsub/quotas#resource_limits ("10 MB", read generously)"""
 
@@ -40,24 +42,6 @@ class Head(Struct, frozen=True, gc=False):
     subscription: str = ""
     message_id: str = ""
     published: str = ""
-
-
-class Message(Struct, frozen=True, gc=False):
-    """One message.
-
-    Attributes:
-        data: the bytes that were published.
-        attributes: the attributes as JSON; b"" where the push has none, or has them in headers.
-        source: the subscription and the message, as logs and rejects name it.
-        subscription: the subscription alone; "" where the push does not say.
-        published: when it was published (RFC 3339, UTC); "" where the push does not say.
-    """
-
-    data: bytes
-    attributes: bytes
-    source: str
-    subscription: str
-    published: str
 
 
 _ABSENT = Raw()
@@ -142,7 +126,7 @@ def message(body: bytes, head: Head) -> Message:
         data=data,
         attributes=bytes(wrapped.attributes),
         source=_source(push.subscription, wrapped.message_id),
-        subscription=push.subscription,
+        channel=push.subscription,
         published=wrapped.published,
     )
 

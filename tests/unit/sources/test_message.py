@@ -32,7 +32,7 @@ def test_the_wrapped_form_gives_the_data_and_where_it_came_from() -> None:
     found = message(wrapped(message_id="17", publish_time="…", orderingKey="k", deliveryAttempt=5), NO_HEADERS)
     assert found.data == EVENT
     assert found.source == f"{SUBSCRIPTION}#17"
-    assert (found.subscription, found.published) == (SUBSCRIPTION, "2026-01-02T03:04:05.678Z")
+    assert (found.channel, found.published) == (SUBSCRIPTION, "2026-01-02T03:04:05.678Z")
 
 
 def test_eventarc_adds_headers_that_do_not_matter() -> None:
@@ -44,7 +44,7 @@ def test_eventarc_adds_headers_that_do_not_matter() -> None:
 
 def test_the_unwrapped_form_is_the_data_itself() -> None:
     found = message(EVENT, NO_HEADERS)
-    assert (found.data, found.source, found.subscription, found.published) == (EVENT, "push#", "", "")
+    assert (found.data, found.source, found.channel, found.published) == (EVENT, "push#", "", "")
 
 
 def test_the_unwrapped_form_may_tell_of_itself_in_headers() -> None:
@@ -59,7 +59,7 @@ def test_the_unwrapped_form_may_tell_of_itself_in_headers() -> None:
     )
     found = message(EVENT, told)
     assert (found.data, found.source) == (EVENT, f"{SUBSCRIPTION}#17")
-    assert (found.subscription, found.published) == (SUBSCRIPTION, "2026-01-02T03:04:05.678Z")
+    assert (found.channel, found.published) == (SUBSCRIPTION, "2026-01-02T03:04:05.678Z")
 
 
 def test_data_published_in_the_wrapped_form_stays_data_where_headers_say_that_it_is() -> None:
@@ -174,7 +174,7 @@ def test_whatever_is_published_comes_out_of_the_wrapped_form(
 ) -> None:
     fields = more if attributes is None else {**more, "attributes": attributes}
     found = message(wrapped(data, subscription, messageId=message_id, **fields), NO_HEADERS)
-    assert (found.data, found.subscription) == (data, subscription)
+    assert (found.data, found.channel) == (data, subscription)
     assert found.source == f"{subscription or 'push'}#{message_id}"
 
 

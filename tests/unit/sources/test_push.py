@@ -59,7 +59,7 @@ class Tried:
     @property
     def held(self) -> int:
         """Bytes of memory that are taken, and requests that are open."""
-        return self.source._budget.used + self.source._batcher.open
+        return self.source.messages.budget.used + self.source.messages.batcher.open
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ async def test_at_the_end_what_waits_is_sent_and_what_was_counted_is_told(
     assert pushes.logged("import") == []
     with ExitStack() as others:
         for _ in range(8):
-            others.enter_context(pushes.source._batcher.source())
+            others.enter_context(pushes.source.messages.batcher.source())
         waiting = asyncio.create_task(pushes.push(EVENT))
         await asyncio.sleep(0.1)
         assert not waiting.done()
