@@ -92,7 +92,7 @@ def import_file(
     again: then the report has nothing in it.
 
     Args:
-        address: `gs://bucket/name`, or a path.
+        address: `gs://bucket/name`, `s3://bucket/key`, or a path.
         again: whether a file that was imported before is imported again.
         settings, rejects, time_limit, on_progress: see `import_records`.
 

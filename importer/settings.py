@@ -53,7 +53,7 @@ class Credentials(Struct, frozen=True):
         return [("kind", self.kind.value)]
 
 
-_ADDRESS = r"gs://[^/]+/.*[^/].*"
+_ADDRESS = r"(gs|s3)://[^/]+/.*[^/].*"
 _TOPIC = r"projects/[^/]+/topics/[^/]+"
 _NAMES = "globs on the object's name, with commas between them: `*` takes any text, `**/` any folders or none"
 _TEXT = Kind(str, "a text")
@@ -171,8 +171,9 @@ class Settings(Struct, frozen=True):
     rejects: str | None = _row(
         "IMPORT_REJECTS",
         None,
-        matching(f"{_ADDRESS}|{_TOPIC}", "gs://bucket/prefix or projects/PROJECT/topics/TOPIC"),
-        "where rejects are kept: `gs://bucket/prefix` or `projects/P/topics/T`; without it the log alone has them",
+        matching(f"{_ADDRESS}|{_TOPIC}", "gs://bucket/prefix, s3://bucket/prefix or projects/PROJECT/topics/TOPIC"),
+        "where rejects are kept: `gs://bucket/prefix`, `s3://…` or `projects/P/topics/T`; without it the log alone has"
+        " them",
     )
     log_rejects: int = _row(
         "IMPORT_LOG_REJECTS",
@@ -183,8 +184,8 @@ class Settings(Struct, frozen=True):
     checkpoints: str | None = _row(
         "IMPORT_CHECKPOINTS",
         None,
-        matching(_ADDRESS, "gs://bucket/prefix"),
-        "`gs://bucket/prefix`: how far each object got, so that a big one goes on where it stopped",
+        matching(_ADDRESS, "gs://bucket/prefix or s3://bucket/prefix"),
+        "`gs://bucket/prefix` or `s3://…`: how far each object got, so that a big one goes on where it stopped",
     )
     retry_seconds: float | None = _row(
         "IMPORT_RETRY_SECONDS",

@@ -12,6 +12,7 @@ from typing import Protocol
 import pytest
 
 from sandbox import processes
+from sandbox.aws.clients import Cloud
 from sandbox.clients import Bucket, Standin
 from sandbox.topic import emulator as pubsub_emulator
 from sandbox.topic.emulator import Emulator
@@ -76,6 +77,23 @@ def bucket(bucket_process: processes.Service) -> Iterator[Bucket]:
     client.reset()
     yield client
     client.reset()
+
+
+@pytest.fixture(scope="session")
+def cloud_process() -> Iterator[processes.Service]:
+    """The local S3 and SQS, which live as long as the session."""
+    with processes.service("sandbox.aws", "--port", "0", "--visibility", "1") as service:
+        yield service
+
+
+@pytest.fixture
+def cloud(cloud_process: processes.Service, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    """The local S3 and SQS, empty and without faults; boto3 finds them."""
+    client = Cloud(cloud_process.url, visibility=1)
+    client.reset()
+    for name, value in client.environment.items():
+        monkeypatch.setenv(name, value)
+    return client
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def command(
     at_once: int,
     as_json: bool,
 ) -> int:
-    """Imports all objects whose names begin with PREFIX (gs://bucket/prefix, or a folder), the newest day first.
+    """Imports all objects at PREFIX (gs://bucket/prefix, s3://…, or a folder), the newest day first.
 
     It says first what there is to do and what that takes, and asks. Stop it whenever you like: the same command goes on
     where it was, in a week, too. Several of it share the work, as the tasks of a Cloud Run job do.

@@ -50,9 +50,9 @@ _REJECTS_SAID = "Rejects are written to {0}; once their cause is mended: replay 
 def command(places: tuple[str, ...], again: bool, dry_run: bool, limit: int | None, at_once: int, as_json: bool) -> int:
     """Imports files into Mixpanel: any format, compressed or not.
 
-    A SOURCE is a path, a folder, gs://bucket/name, what names in a bucket begin with, a glob of these, or - for
-    standard input. Ctrl-C stops in order, and the same command goes on from there: a file that was imported to its end
-    is not imported again. Rejects go to IMPORT_REJECTS, or to a file here when that is not set.
+    A SOURCE is a path, a folder, gs://bucket/name or s3://…, what names in a bucket begin with, a glob of these, or -
+    for standard input. Ctrl-C stops in order, and the same command goes on from there: a file that was imported to
+    its end is not imported again. Rejects go to IMPORT_REJECTS, or to a file here when that is not set.
     """
     settings = with_state(settings_here(sends=not dry_run))
     files = [File(entry) for entry in entries(places, settings)]

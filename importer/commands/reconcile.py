@@ -74,7 +74,7 @@ class Found:
 )
 @as_json
 def command(prefix: str, brings_in: bool, min_age: float, at_once: int, as_json: bool) -> int:
-    """Compares the objects whose names begin with PREFIX (gs://bucket/prefix, or a folder) with the receipts in
+    """Compares the objects whose names begin with PREFIX (gs://bucket/prefix, s3://…, or a folder) with the receipts in
     IMPORT_CHECKPOINTS of what was imported: which have none, which have rejects, which were written again since.
 
     Ends with 1 where something is found and not brought in.

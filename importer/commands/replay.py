@@ -27,8 +27,8 @@ from importer.storage.store import store
 def command(places: tuple[str, ...], remove: bool) -> int:
     """Sends rejects again, through the same checks, and the mapping and transform that are set.
 
-    A PLACE is gs://bucket/prefix, a local file or a folder. What is rejected again is written to IMPORT_REJECTS, or to
-    a file here when that is not set.
+    A PLACE is gs://bucket/prefix or s3://…, a local file or a folder. What is rejected again is written to
+    IMPORT_REJECTS, or to a file here when that is not set.
     """
     settings = settings_here()
     files = [file for place in places for file in _files(place)]

@@ -20,10 +20,11 @@ _PATIENCE = 30.0
 
 
 class ReadTo(Struct, frozen=True):
-    """How far an object was read as it is stored: so many bytes, with this CRC-32C."""
+    """How far an object was read as it is stored: so many bytes, with this checksum of that kind ("" is none)."""
 
     offset: int = 0
-    crc32c: int = 0
+    checksum: int = 0
+    kind: str = ""
 
 
 @runtime_checkable

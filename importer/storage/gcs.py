@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-import time
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,24 +19,12 @@ from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 from msgspec import Meta, Struct
 
-from importer.errors import SourceCorrupted, SourceGone, StorageError
-from importer.limits import CHUNK_BYTES
-from importer.storage.checkpoints import ReadTo
+from importer.errors import SourceGone, StorageError
+from importer.storage.ranges import Checksum, RangedObject
 from importer.storage.store import Entry, Patience, split
-
-_MAX_RANGE_BYTES = 2 << 20
-"""Of all that is held, ranges are the most: two, and copies of one while it comes. Where one takes 50 ms, this is 40 MB
-a second; Mixpanel takes 25 of dense events. Twice the size made the peak 18 MB higher, and nothing faster here."""
-
-_MIN_RANGE_BYTES = CHUNK_BYTES
-_RANGE_SECONDS = 0.125
-"""How long a range is to keep the reader busy. What was fetched and not worked on is fetched again after a stop."""
 
 _LISTED = "items(name,generation,size,updated),nextPageToken"
 """What a list is asked for of each object: a tenth of what there is."""
-
-_MAX_CHECKSUMS = 1_024
-"""Checksums kept of the last so many chunks (256 MiB of them): more than can be on its way to Mixpanel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +65,8 @@ class Object(Struct, frozen=True):
         self.name.encode()  # half of a surrogate pair is in no name; msgspec makes it one of its errors
 
 
-class Download:
-    """Reads an object by ranges: each is a request of its own, tried again by itself, and none is left open while the
-    reader waits for Mixpanel. The next range is fetched while the last is worked on.
-
-    It is a `records.Readable`.
-
-    Attributes:
-        name: the object's address (`gs://bucket/name`).
-        source: the same with the generation, as Google's tools write it (`gs://bucket/name#generation`).
-        size: bytes, as they are stored.
+class Download(RangedObject):
+    """One generation of an object: its `source` names it as Google's tools do (`gs://bucket/name#generation`).
 
     Raises:
         SourceGone: it has been overwritten or deleted.
@@ -99,78 +76,29 @@ class Download:
         generation = int(wanted.generation) if wanted.generation else None
         self._access = access
         self._blob = access.client.bucket(wanted.bucket).blob(wanted.name, generation=generation)
-        self._read: deque[ReadTo] = deque([ReadTo()], maxlen=_MAX_CHECKSUMS)
         try:
             self._blob.reload(timeout=access.timeout, retry=access.retry)
         except NotFound:
             raise SourceGone("it has been deleted or overwritten since it was announced") from None
         if generation and self._blob.generation != generation:
             raise SourceGone("it has been overwritten since it was announced")
-        self.name = f"gs://{wanted.bucket}/{wanted.name}"
-        self.source = f"{self.name}#{self._blob.generation}"
-        self.size: int = self._blob.size or 0
-
-    def range(self, start: int, count: int) -> bytes:
-        """`count` bytes from `start` on, fewer at the end, tried again as often as it takes. See `records.Readable`."""
-        fetch = self._access.retry(self._fetch)
-        return fetch(start, count) if count > 0 and start < self.size else b""
-
-    def chunks(self, start: int = 0) -> Iterator[bytes]:
-        """The object's bytes as they are stored, whatever its `Content-Encoding`, from `start` on.
-
-        What comes before `start` is part of the checksum, as far as it is known from an earlier reading (`known`); what
-        is not known is read again, and left out.
-
-        Raises:
-            SourceCorrupted: at the end, when together they do not have the checksum that Google keeps of the object.
-            SourceGone: it was overwritten or deleted meanwhile.
-        """
-        first = self.read_before(start)
-        offset, crc32c = first.offset, first.crc32c
-        for data in self._ranges(offset):
-            for begin in range(0, len(data), CHUNK_BYTES):
-                chunk = data[begin : begin + CHUNK_BYTES]
-                left_out = max(start - offset, 0)
-                offset += len(chunk)
-                crc32c = google_crc32c.extend(crc32c, chunk)
-                self._read.append(ReadTo(offset, crc32c))
-                if left_out < len(chunk):
-                    yield chunk[left_out:] if left_out else chunk
-        kept = self._blob.crc32c
-        if kept and base64.b64decode(kept) != crc32c.to_bytes(4, "big"):
-            raise SourceCorrupted(f"what was downloaded does not have the object's checksum (crc32c {kept})")
-
-    def known(self, read: ReadTo) -> None:
-        """Takes over how far an earlier reading came: `chunks` goes on from there."""
-        self._read.append(read)
-
-    def read_before(self, offset: int) -> ReadTo:
-        """Where to read on from, to have all the bytes from `offset` on, and the checksum of all the object."""
-        return next((read for read in reversed(self._read) if read.offset <= offset), ReadTo())
+        name = f"gs://{wanted.bucket}/{wanted.name}"
+        super().__init__(name, f"{name}#{self._blob.generation}", self._blob.size or 0, _checksum(self._blob.crc32c))
 
     def age(self) -> float:
-        """Seconds since the object was written."""
+        """See `ranges.RangedObject`."""
         written = self._blob.time_created
         return (datetime.now(UTC) - written).total_seconds() if written else 0.0
 
-    def _ranges(self, offset: int) -> Iterator[bytes]:
-        end, size = self.size, _MAX_RANGE_BYTES
-        with ThreadPoolExecutor(1, thread_name_prefix="download") as thread:
-            fetch = self._access.retry(self._fetch)
-            ahead = thread.submit(fetch, offset, size) if offset < end else None
-            while ahead is not None:
-                data = ahead.result()
-                offset += len(data)
-                ahead = thread.submit(fetch, offset, size) if offset < end else None
-                began = time.monotonic()
-                yield data
-                size = _fitting(len(data), time.monotonic() - began)
+    def _fetch(self, start: int, count: int) -> bytes:
+        data: bytes = self._access.retry(self._fetch_once)(start, count)
+        return data
 
-    def _fetch(self, start: int, size: int) -> bytes:
+    def _fetch_once(self, start: int, count: int) -> bytes:
         try:
             data: bytes = self._blob.download_as_bytes(
                 start=start,
-                end=start + size - 1,
+                end=start + count - 1,
                 raw_download=True,
                 checksum=None,  # Google keeps none of a range; the whole is checked at the end
                 single_shot_download=True,
@@ -179,16 +107,18 @@ class Download:
             )
         except NotFound:
             raise SourceGone("it has been deleted or overwritten while it was read") from None
-        expected = min(size, self.size - start)
+        expected = min(count, self.size - start)
         if len(data) != expected:
             raise ConnectionError(f"{expected} bytes were asked for from byte {start} on, and {len(data)} came")
         return data
 
 
-def _fitting(worked_on: int, seconds: float) -> int:
-    """The size of the next range, for a reader that has worked so long on so many bytes."""
-    wanted = worked_on * _RANGE_SECONDS / max(seconds, 1e-3)
-    return min(max(int(wanted), _MIN_RANGE_BYTES), _MAX_RANGE_BYTES)
+def _checksum(crc32c: str | None) -> Checksum | None:
+    """The checksum that Google keeps of an object."""
+    if not crc32c:
+        return None
+    value = int.from_bytes(base64.b64decode(crc32c), "big")
+    return Checksum("crc32c", value, crc32c, google_crc32c.extend)
 
 
 class GcsStore:

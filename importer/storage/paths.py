@@ -18,7 +18,7 @@ def folder_of(source: str) -> str:
 
     No two sources have the same.
     """
-    name, at, generation = source.removeprefix("gs://").rpartition("#")
+    name, at, generation = source.removeprefix("gs://").removeprefix("s3://").rpartition("#")
     folder = quote(f"{name}/{generation}" if at else generation, safe="/!$&'()*+,;=:@ ~").replace("../", "%2E%2E/")
     if len(folder) > _NAME_BYTES // 2 or any(len(part) > _MAX_PART for part in folder.split("/")):
         return f"{folder[:_MAX_PART]}~{hashlib.sha256(folder.encode()).hexdigest()[:32]}"

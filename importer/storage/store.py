@@ -1,6 +1,6 @@
-"""Objects by address: `gs://bucket/name`, or the path of a file. Each cloud is a file that answers the same verbs.
+"""Objects by address: `gs://bucket/name`, `s3://bucket/key`, or the path of a file.
 
-To add one: a module with `open_store`, and a line in `_MODULES`.
+Each cloud is a file that answers the same verbs. To add one: a module with `open_store`, and a line in `_MODULES`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol, cast
 from importer.errors import StorageError
 from importer.records import Readable
 
-_MODULES = {"gs": "importer.storage.gcs"}
+_MODULES = {"gs": "importer.storage.gcs", "s3": "importer.storage.s3.store"}
 _FILES = "importer.storage.local"
 
 
@@ -92,7 +92,7 @@ class Store(Protocol):
         """Takes an object away, if it is there."""
 
 
-_NEEDED = {"gs": "gcp"}
+_NEEDED = {"gs": "gcp", "s3": "aws"}
 """What is installed with the package, as `mixpanel-importer[gcp]`, for each cloud."""
 
 

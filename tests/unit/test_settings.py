@@ -232,10 +232,13 @@ WRONG = {
     "IMPORT_BUFFER_BYTES": (["0", "lots"], "a whole number of bytes, at least IMPORT_BATCH_BYTES"),
     "IMPORT_TRANSFORM": (["mapping", "mapping.py", "mapping:", ":f", "a b:c", "a:b.c"], "module:function"),
     "IMPORT_REJECTS": (
-        ["bucket/x", "gs://", "gs://bucket", "projects/p", "s3://b/p"],
-        "gs://bucket/prefix or projects/",
+        ["bucket/x", "gs://", "gs://bucket", "projects/p", "s3://b"],
+        "gs://bucket/prefix, s3://bucket/prefix or projects/",
     ),
-    "IMPORT_CHECKPOINTS": (["projects/p/topics/t", "gs://bucket/"], "gs://bucket/prefix"),
+    "IMPORT_CHECKPOINTS": (
+        ["projects/p/topics/t", "gs://bucket/", "s3://bucket/"],
+        "gs://bucket/prefix or s3://bucket/prefix",
+    ),
     "IMPORT_RETRY_SECONDS": (["-1", "inf", "nan", "86401", "a while", "null"], "a number of seconds from 0 to 86400"),
     "IMPORT_BACKOFF": (["0", "61", "nan"], "a number of seconds above 0, at most 60"),
     "IMPORT_TIMEOUT": (["0", "inf", "1e300", "nan"], "a number of seconds above 0, at most 3600"),

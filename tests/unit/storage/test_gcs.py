@@ -27,9 +27,9 @@ Open = Callable[..., Download]
 def opened(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Open:
     """Opens the object `file`, which is read in many small ranges."""
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", bucket.url)
-    monkeypatch.setattr("importer.storage.gcs.CHUNK_BYTES", CHUNK)
-    monkeypatch.setattr("importer.storage.gcs._MIN_RANGE_BYTES", LEAST)
-    monkeypatch.setattr("importer.storage.gcs._MAX_RANGE_BYTES", MOST)
+    monkeypatch.setattr("importer.storage.ranges.CHUNK_BYTES", CHUNK)
+    monkeypatch.setattr("importer.storage.ranges._MIN_RANGE_BYTES", LEAST)
+    monkeypatch.setattr("importer.storage.ranges._MAX_RANGE_BYTES", MOST)
     access = Access(storage.Client(), DEFAULT_RETRY.with_delay(initial=0.001, maximum=0.01).with_timeout(20), 1)
 
     def open_(generation: str | None = None) -> Download:
@@ -121,7 +121,7 @@ def test_reading_goes_on_from_where_another_download_came_to(bucket: Bucket, ope
     for offset in (0, 1, CHUNK, 5_678, len(CONTENT)):
         read = first.read_before(offset)
         assert offset - CHUNK < read.offset <= offset
-        assert read.crc32c == google_crc32c.value(CONTENT[: read.offset])
+        assert read.checksum == google_crc32c.value(CONTENT[: read.offset])
         again = opened()
         again.known(read)
         before = bucket.read()["file"]
@@ -147,7 +147,7 @@ def test_any_range_comes_by_itself_and_is_tried_again(bucket: Bucket, opened: Op
 def test_a_checksum_that_is_not_of_what_was_read_before_shows_at_the_end(bucket: Bucket, opened: Open) -> None:
     bucket.put("file", CONTENT)
     download = opened()
-    download.known(ReadTo(1_000, google_crc32c.value(CONTENT[:999])))
+    download.known(ReadTo(1_000, google_crc32c.value(CONTENT[:999]), "crc32c"))
     with pytest.raises(SourceCorrupted):
         list(download.chunks(1_000))
 
@@ -155,13 +155,13 @@ def test_a_checksum_that_is_not_of_what_was_read_before_shows_at_the_end(bucket:
 def test_of_a_very_long_object_the_last_places_are_known(
     bucket: Bucket, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importer.storage.gcs._MAX_CHECKSUMS", 10)
+    monkeypatch.setattr("importer.storage.ranges._MAX_CHECKSUMS", 10)
     bucket.put("file", CONTENT)
     download = opened()
     for _ in download.chunks():
         pass
     assert download.read_before(len(CONTENT) - 5 * CHUNK).offset > len(CONTENT) - 6 * CHUNK
-    assert download.read_before(1_000) == ReadTo()
+    assert download.read_before(1_000) == ReadTo(kind="crc32c")
 
 
 def test_no_more_is_read_ahead_than_a_range(bucket: Bucket, opened: Open) -> None:

@@ -7,14 +7,12 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import msgspec
 import pytest
 
 from importer.storage.leases import Leases, Owner
 from importer.storage.store import store
-from sandbox.clients import Bucket
 
 SOURCE = "gs://events/a#17"
 
@@ -25,12 +23,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture(params=["a bucket", "a disk"])
-def place(request: pytest.FixtureRequest, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", bucket.url)
-    return f"gs://{bucket.name}/own" if request.param == "a bucket" else str(tmp_path / "own")
 
 
 def leases(place: str, host: str = "", clock: Clock | None = None, hold: float = 60) -> Leases:

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from importer.storage.paths import state_folder
 from importer.storage.receipts import Receipts
 from importer.storage.store import Entry, Store, store
-from sandbox.clients import Bucket
 
 LONG = "x" * 900
-
-
-@pytest.fixture(params=["a bucket", "a disk"])
-def place(request: pytest.FixtureRequest, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", bucket.url)
-    return f"gs://{bucket.name}/own" if request.param == "a bucket" else str(tmp_path / "own")
 
 
 @pytest.fixture

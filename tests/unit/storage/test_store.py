@@ -22,13 +22,6 @@ from sandbox.processes import ROOT
 QUICK = Patience(total=0.2, timeout=1, backoff=0.01)
 
 
-@pytest.fixture(params=["a bucket", "a disk"])
-def place(request: pytest.FixtureRequest, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The address of a place that has nothing yet."""
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", bucket.url)
-    return f"gs://{bucket.name}/own" if request.param == "a bucket" else str(tmp_path / "own")
-
-
 @pytest.fixture
 def objects(place: str) -> Store:
     return store(place, QUICK)
@@ -43,7 +36,10 @@ def test_an_address_says_which_store_it_is_in(bucket: Bucket, monkeypatch: pytes
 def test_an_address_of_a_cloud_that_is_not_known_is_told() -> None:
     with pytest.raises(StorageError) as raised:
         store("ftp://b/x")
-    assert str(raised.value) == "ftp://b/x is nothing that is known here: an address begins with gs://, or is a path"
+    assert (
+        str(raised.value)
+        == "ftp://b/x is nothing that is known here: an address begins with gs:// or s3://, or is a path"
+    )
 
 
 def test_what_was_written_is_read_whole_and_in_part(place: str, objects: Store) -> None:
