@@ -7,23 +7,27 @@ and the next line starts afresh.
 from __future__ import annotations
 
 import csv
+from collections import deque
 from collections.abc import Iterator
-from itertools import accumulate, compress, repeat
+from itertools import accumulate, compress, filterfalse
 
 import msgspec
 
 from importer.errors import StalePosition, Unreadable
-from importer.formats.csv.cells import are_plain, members
+from importer.formats.csv.cells import Column
+from importer.formats.csv.columns import HIDDEN, Cells, Splitter
 from importer.formats.csv.dialect import Table, table
 from importer.formats.csv.lines import MAX_LINE_BYTES, Lines, line_end, whole_lines
+from importer.formats.csv.objects import objects
 from importer.formats.reader import Source
 from importer.formats.rows import without_events
+from importer.limits import MAX_EVENT_BYTES
 from importer.records import Block, Malformed, Position
 
 _MAX_IN_VAIN_BYTES = 16 << 20
 """Bytes looked at beyond lines whose quotes nothing closes; with more, a row is a line."""
 
-Cells = list[str] | str
+Row = list[str] | str
 """The cells of a row, or why it has none."""
 
 
@@ -95,7 +99,7 @@ class _Rows:
         self.state = msgspec.json.encode(table)
         self.end = table.line_end.encode()
         self._delimiter = table.delimiter
-        self._columns = table.columns
+        self._width = len(table.columns)
         self._event: int | None = None
         self._in_vain = 0
         names = list(table.columns)
@@ -105,16 +109,34 @@ class _Rows:
             self._event = names.index("event")
             if "insert_id" in names and "$insert_id" not in names:
                 names[names.index("insert_id")] = "$insert_id"
-        self._names = names
+        self._columns = [Column(name, len(names)) for name in names]
+        self._splitter = Splitter(table.delimiter, table.line_end)
 
     def block(self, lines: Lines) -> tuple[Block, bytes]:
         """The rows in these lines, and the text of the last of them, if it goes on in what follows."""
         texts = lines.text.split(self.end)[:-1]
-        decoded = [text.removesuffix(b"\r").decode(errors="surrogateescape") for text in texts]
-        rows, read = self._cells(decoded, has_quotes=b'"' in lines.text, is_last=lines.is_last)
-        offsets = list(accumulate((len(text) + 1 for text in texts), initial=lines.offset))
-        plain = len(rows) == read and are_plain(lines.text, self._delimiter)
-        records = self._records([cells for _, cells in rows], are_plain=plain)
+        offsets = accumulate((len(text) + 1 for text in texts), initial=lines.offset)
+        cells = self._where_lines_are_rows(lines.text, len(texts))
+        records = self._records(cells) if cells else []
+        if not records or not _are_utf8(records):
+            return self._with_care(lines, texts, list(offsets))
+        longest = max(map(len, records))
+        places = list(zip(range(lines.line, lines.line + len(texts)), offsets, strict=False))
+        size = sum(map(len, records)) + len(records)
+        return Block(records, lines.line, lines.offset, size, longest < MAX_EVENT_BYTES, places), b""
+
+    def _where_lines_are_rows(self, content: bytes, count: int) -> Cells | None:
+        """The cells, where each of the `count` lines is a row as the header says, as nearly always."""
+        cells = self._splitter.cells(content, count) if count else None
+        if cells and len(cells.columns) == self._width + 1 and not any(cells.columns[-1]):
+            return cells._replace(columns=cells.columns[:-1])  # a delimiter at the end of each line
+        return cells if cells and len(cells.columns) == self._width else None
+
+    def _with_care(self, lines: Lines, texts: list[bytes], offsets: list[int]) -> tuple[Block, bytes]:
+        """The same, where not every line is a row."""
+        decoded = [text.removesuffix(b"\r").decode("latin-1") for text in texts]
+        rows, read = self._quoted(decoded, is_last=lines.is_last)
+        records = self._good_or_why([cells for _, cells in rows])
         ends = [number for number, _ in rows[1:]] + [read]
         for nth, reason in enumerate(records):
             if isinstance(reason, str):
@@ -126,22 +148,9 @@ class _Rows:
         size = sum(map(len, records)) + len(records)
         return Block(records, lines.line, lines.offset, size, places=places), rest  # type: ignore[arg-type]
 
-    def _cells(self, texts: list[str], *, has_quotes: bool, is_last: bool) -> tuple[list[tuple[int, Cells]], int]:
+    def _quoted(self, texts: list[str], *, is_last: bool) -> tuple[list[tuple[int, Row]], int]:
         """Rows with the number of the line that each begins on, and how many lines they are."""
-        delimiter = self._delimiter
-        if not has_quotes:
-            return [(number, text.split(delimiter)) for number, text in enumerate(texts) if text], len(texts)
-        try:
-            rows = list(csv.reader(texts, delimiter=delimiter, strict=True))
-        except csv.Error:
-            rows = []
-        if len(rows) == len(texts):  # each is a line of its own, as nearly always
-            return [(number, row) for number, row in enumerate(rows) if row], len(texts)
-        return self._quoted(texts, is_last=is_last)
-
-    def _quoted(self, texts: list[str], *, is_last: bool) -> tuple[list[tuple[int, Cells]], int]:
-        """Rows with the number of the line that each begins on, and how many lines they are."""
-        rows: list[tuple[int, Cells]] = []
+        rows: list[tuple[int, Row]] = []
         start = 0
         while start < len(texts):
             if self._in_vain > _MAX_IN_VAIN_BYTES:
@@ -169,42 +178,34 @@ class _Rows:
                     rows.append((first, f"is no CSV: {error}"))
         return rows, len(texts)
 
-    def _records(self, rows: list[Cells], *, are_plain: bool) -> list[bytes | str]:
+    def _good_or_why(self, rows: list[Row]) -> list[bytes | str]:
         """A record for each row, or why there is none."""
-        width = len(self._columns)
-        good = [len(cells) == width and not isinstance(cells, str) for cells in rows]
-        if not all(good):
-            rows = [_without_end(cells, width) for cells in rows]
-            good = [not isinstance(cells, str) for cells in rows]
+        rows = [_without_end(cells, self._width) for cells in rows]
+        good = [not isinstance(cells, str) for cells in rows]
         columns = list(zip(*compress(rows, good), strict=True))
-        made = iter(self._encoded(columns, are_plain=are_plain) if columns else [])
-        return [next(made) if is_good else str(cells) for is_good, cells in zip(good, rows, strict=True)]
+        may_be_known = not any(HIDDEN in cell for column in columns for cell in column)
+        made = iter(self._records(Cells(columns, may_be_known=may_be_known)) if columns else [])
+        return [_utf8_or_why(next(made)) if is_good else str(cells) for is_good, cells in zip(good, rows, strict=True)]
 
-    def _encoded(self, columns: list[tuple[str, ...]], *, are_plain: bool) -> list[bytes | str]:
-        found = [members(name, cells, are_plain=are_plain) for name, cells in zip(self._names, columns, strict=True)]
-        if self._event is None:
-            texts = [f"{{{row[1:]}}}" for row in map("".join, zip(*found, strict=True))]
-        else:
-            events = found.pop(self._event)
-            rows = map("".join, zip(*found, strict=True)) if found else repeat("", len(events))
-            texts = [
-                f'{{{event[1:]},"properties":{{{row[1:]}}}}}' if event else f'{{"properties":{{{row[1:]}}}}}'
-                for event, row in zip(events, rows, strict=False)
-            ]
-        try:
-            return [*"\n".join(texts).encode().split(b"\n")]
-        except UnicodeEncodeError:
-            return [_encoded(text) for text in texts]
+    def _records(self, cells: Cells) -> list[bytes]:
+        """A record for each row."""
+        members = [column.members(nth, cells) for nth, column in enumerate(self._columns)]
+        return objects(members, None if self._event is None else members.pop(self._event), cells.hidden)
 
 
-def _encoded(text: str) -> bytes | str:
+def _are_utf8(records: list[bytes]) -> bool:
     try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return "is not UTF-8"
+        deque(map(bytes.decode, filterfalse(bytes.isascii, records)), maxlen=0)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
-def _without_end(cells: Cells, width: int) -> Cells:
+def _utf8_or_why(record: bytes) -> bytes | str:
+    return record if _are_utf8([record]) else "is not UTF-8"
+
+
+def _without_end(cells: Row, width: int) -> Row:
     """The row without an empty cell too many (a delimiter at the end of each line), or why it is no row."""
     if isinstance(cells, str) or len(cells) == width:
         return cells
@@ -217,7 +218,7 @@ def _with_line_ends(texts: list[str], start: int) -> Iterator[str]:
     return (texts[number] + "\n" for number in range(start, len(texts)))
 
 
-def _row_alone(text: str, delimiter: str) -> Cells:
+def _row_alone(text: str, delimiter: str) -> Row:
     """A row that is a line, since too many quotes in this file are closed by nothing."""
     try:
         return next(csv.reader([text], delimiter=delimiter, strict=True), [])

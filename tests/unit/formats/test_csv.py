@@ -151,6 +151,24 @@ def test_quotes_hold_delimiters_line_breaks_and_doubled_quotes() -> None:
     assert [json.loads(one)["properties"].get("plan") for _, _, one in found] == ['x, "y"\nz\\', "plain", "tab\t"]
 
 
+@pytest.mark.parametrize(
+    "odd", ["\r", "a\rb", "\x01", "a\x01b", "a,b", 'a"b', "a\\b", "\t", "é\x1f", "²", "1,000", "\xa0"]
+)
+def test_an_odd_cell_among_very_many_plain_ones_stays_what_it_is(odd: str) -> None:
+    """Cells of a column are decided on together, and a column of ids in another way than one of few values."""
+    rows = [["x", f"id-{n}", str(n), f"{n}.5", "pro", "1,5" if n % 3 else ""] for n in range(2_000)]
+    rows[1_500] = ["x", *[odd] * 5]
+    rows.insert(0, ["event", "id", "n", "f", "plan", "price"])
+    quoted = '"{}"'.format
+    lines = (",".join(quoted(c.replace('"', '""')) if set(c) & set(',"\r') else c for c in row) for row in rows)
+    content = "".join(f"{line}\n" for line in lines)
+    found = [one["properties"] for one in objects(content, size=16_384)]
+    assert found[1_500] == dict.fromkeys(("id", "n", "f", "plan", "price"), odd)
+    assert found[1_499] == {"id": "id-1499", "n": 1_499, "f": 1_499.5, "plan": "pro", "price": "1,5"}
+    assert found[1_998] == {"id": "id-1998", "n": 1_998, "f": 1_998.5, "plan": "pro"}
+    assert len(found) == 2_000
+
+
 def test_rows_that_are_not_as_the_header_says_are_rejected_alone() -> None:
     content = HEADER + "a,1,u,p\nb,2\nc,3,u,p,q\nd,4,u,p,\ne,5,u,p\n"
     assert reasons(content) == {
