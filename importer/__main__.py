@@ -15,6 +15,7 @@ _COMMANDS = {
     "import": "importer.commands.import_files",
     "backfill": "importer.commands.backfill",
     "reconcile": "importer.commands.reconcile",
+    "profile": "importer.commands.profile",
     "replay": "importer.commands.replay",
 }
 """The module of each command, whose `command` it is."""

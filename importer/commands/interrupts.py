@@ -16,10 +16,12 @@ INTERRUPTED = 130
 
 
 @contextmanager
-def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+def stopped_by_signals(
+    stop: Callable[[], None], said: str = "Stopping: what is on its way is settled first."
+) -> Iterator[None]:
     """Within it the first SIGINT or SIGTERM calls `stop`, and says so; the second ends the process.
 
-    For the main thread. What was settled up to the last checkpoint stays settled either way.
+    For the main thread. `said` is what it says; what was settled up to the last checkpoint stays settled either way.
     """
     came: list[int] = []
 
@@ -27,7 +29,7 @@ def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
         came.append(number)
         if len(came) == 1:
             stop()
-            say("Stopping: what is on its way is settled first. Ctrl-C once more ends it at once.", "yellow")
+            say(f"{said} Ctrl-C once more ends it at once.", "yellow")
             return
         if is_terminal():
             console(error=True).show_cursor()

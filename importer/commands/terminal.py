@@ -95,6 +95,11 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def number_of(number: int, noun: str) -> str:
+    """So many things, in a word for one or for several: `1 file`, `2,000 files`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def size(number: float) -> str:
     """Bytes, in the unit that fits."""
     for unit in ("B", "kB", "MB", "GB"):

@@ -429,3 +429,48 @@ def test_what_the_functions_imported_is_known_to_reconcile(
     place: dict[str, Any] = {"IMPORT_CHECKPOINTS": "gs://events/own"}
     ended = run("reconcile", "gs://events/archive/", "--min-age", "0", "--json", **place)
     assert [one.partition("#")[0] for one in ended.json["missing"]] == ["gs://events/archive/2025/06/01/c"]
+
+
+def test_a_profile_says_what_is_odd_and_writes_the_file_that_mends_it(run: Run, standin: Standin, here: Path) -> None:
+    write(here / "a.jsonl", Events(3_000, "dense", seed=7))
+    found = run(
+        "profile", "a.jsonl", "--write-filters", "mend.toml", "--html", "page.html", MIXPANEL_PROJECT_TOKEN=None
+    )
+    assert found.code == 1, found.err
+    assert "3,000 events of 7 names" in found.out
+    assert "! ids as properties: trace_id" in found.out
+    assert '    deny = ["trace_id"]' in found.out
+    assert "The mapping file is mend.toml" in found.err
+    assert (here / "page.html").read_text().startswith("<!doctype html>")
+    mended = run("profile", "a.jsonl", "--mapping", "mend.toml", "--json")
+    assert (mended.code, mended.json["findings"], mended.json["count"]) == (0, [], 3_000)
+    assert standin.summary()["requests"] == 0
+
+
+def test_a_profile_takes_what_an_import_takes(run: Run, bucket: Bucket, here: Path) -> None:
+    bucket.put("in/a.jsonl", event("a") + b"\n" + event("b"))
+    (here / "b.csv").write_text("event,time,distinct_id,plan\nsignup,1700000000,u,pro\n")
+    (here / "c.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    found = run("profile", "gs://events/in/", "b.csv", "c.png", "-", "--json", input=event("c"))
+    assert (found.code, found.json["count"]) == (1, 4)
+    assert {one["name"] for one in found.json["events"]} == {"e", "signup"}
+    assert found.json["sources"]["c.png"].startswith("this is no event data but ")
+    assert run("profile", "gs://events/in/", "--limit", "1", "--json").json["count"] == 1
+    assert run("profile", "gs://events/in/", "--sample", "0.5", "--json").json["count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--write-filters", "mend.txt"], "a mapping file's name ends in .toml"),
+        (["--write-filters", "no/such/mend.toml"], "there is no folder no/such"),
+        (["--html", "."], "it is a folder"),
+    ],
+)
+def test_where_a_profile_cannot_be_written_is_said_before_it_begins(
+    run: Run, here: Path, words: list[str], said: str
+) -> None:
+    (here / "a.jsonl").write_bytes(event("a"))
+    ended = run("profile", "a.jsonl", *words)
+    assert ended.code == 2
+    assert said in ended.err

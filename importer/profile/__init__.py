@@ -1,0 +1,1 @@
+"""What would be tracked: facts of events, what Mixpanel's limits and advice say of them, and what mends it."""
