@@ -11,9 +11,16 @@ cd "$(dirname "$0")"
 
 usage() {
   cat <<'END'
-Usage: ./deploy.sh [deploy|destroy] [flags]
+Usage: ./deploy.sh [deploy|release|rotate|diff|destroy] [flags]
+
+  deploy     everything: accounts, grants, triggers, the secret, the functions, monitoring. An owner runs it, once
+  release    new source and settings for the functions that are there, and monitoring: on call, or in CI
+  rotate     a new secret, and the functions on it
+  diff       shows what deploying would change in the functions, and changes nothing
+  destroy    takes it all away but your data
 
 What to import, and where it runs (each flag can also be set as the variable behind it):
+  --config=FILE                             lines NAME=value: all variables named here, and the importer's own
   --project=ID             PROJECT_ID       the Google Cloud project
   --region=REGION          REGION           where the functions run, such as europe-west1
   --bucket=BUCKET          SOURCE_BUCKET    import the objects written to this bucket
@@ -21,6 +28,7 @@ What to import, and where it runs (each flag can also be set as the variable beh
   --name=NAME              IMPORTER_NAME    first word of everything made (mixpanel)
   --state-bucket=BUCKET    STATE_BUCKET     keeps rejects and checkpoints (PROJECT-NAME)
   --alert-email=ADDRESS    ALERT_EMAIL      who hears of an alert
+  --time-limit=SECONDS     IMPORT_TIME_LIMIT   for one object, at a time (540)
 
 The Mixpanel project:
   --residency=us|eu|in     MIXPANEL_REGION                      where its data lives (us)
@@ -35,10 +43,15 @@ What to do:
   --dry-run                print every command, run none
   --only=PART              gcs, pubsub or monitoring
   --new-secret             ask for the secret again, and put the functions on it
+  --unset=NAME             take a setting away that is deployed; otherwise none is lost
+  --replace-trigger        go over to another bucket or topic, whatever is still waiting in the old one's trigger
+  --releaser=MEMBER        give somebody what 'release' needs, such as serviceAccount:ci@my-project.iam.gserviceaccount.com
+  --rotator=MEMBER         give somebody what 'rotate' needs
   --yes                    destroy without asking
 
-The importer's own settings (IMPORT_INCLUDE, IMPORT_TRANSFORM, LOG_LEVEL, … in README.md) are taken from the
-environment and given to the functions. IMPORT_REJECTS may name a topic of yours instead of the bucket made here.
+The importer's own settings (IMPORT_INCLUDE, IMPORT_TRANSFORM, LOG_LEVEL, … in README.md) are taken from the file of
+--config, or without one from the environment, and given to the functions. What is deployed and not said here stays as it
+is; with --config it has to be in the file. IMPORT_REJECTS may name a topic of yours instead of the bucket made here.
 END
 }
 
@@ -51,14 +64,19 @@ END
 . deploy/grants.sh
 . deploy/delivery.sh
 . deploy/project.sh
+. deploy/settings.sh
 . deploy/functions.sh
 . deploy/files.sh
 . deploy/messages.sh
 . deploy/monitoring.sh
 
+# Everything, from nothing on or from anywhere between: for an owner.
 deploy() {
   check_project
   enable_apis
+  look
+  settle
+  compare
   check_sources
   if wants gcs || wants pubsub; then
     make_service_agents
@@ -69,10 +87,61 @@ deploy() {
   if wants gcs; then deploy_files; fi
   if wants pubsub; then deploy_messages; fi
   if wants monitoring; then deploy_monitoring; fi
+  if [[ $RELEASER ]]; then grant_role release "$RELEASER"; fi
+  if [[ $ROTATOR ]]; then grant_role rotate "$ROTATOR"; fi
   heading "Done"
 }
 
+# New source and settings for what is there. Grants, triggers and the secret stay as they are.
+release() {
+  check_project
+  look
+  want_what_is_there
+  settle
+  compare
+  if wants gcs || wants pubsub; then find_secret; fi
+  if wants gcs; then release_files; fi
+  if wants pubsub; then release_messages; fi
+  if wants monitoring; then deploy_monitoring; fi
+  heading "Done"
+}
+
+# The secret alone.
+rotate() {
+  check_project
+  look
+  want_what_is_there
+  settle
+  add_secret
+  heading "Done"
+}
+
+# What deploying would change in the functions, and nothing else.
+diff() {
+  PAUSES=0
+  check_project
+  look
+  want_what_is_there
+  settle
+  compare
+}
+
+want_what_is_there() {
+  if dry; then return; fi
+  if wants gcs && [[ ! $FILES_NOW ]]; then leave_out gcs "$FILES" "$SOURCE_BUCKET"; fi
+  if wants pubsub && [[ ! $MESSAGES_NOW ]]; then leave_out pubsub "$MESSAGES" "$SOURCE_TOPIC"; fi
+}
+
+leave_out() {
+  if [[ $VERB == diff ]]; then return; fi
+  [[ ! $3 && ! $ONLY ]] || die "there is no function $2 yet: './deploy.sh deploy …' makes it, by an owner of the project, once"
+  PARTS=${PARTS/$1/}
+}
+
 destroy() {
+  PAUSES=0
+  look
+  settle
   heading "What goes ($PARTS)"
   note "Functions, their accounts and grants, triggers, metrics, dashboard and alerts${ONLY:+ of $ONLY}; with everything, the secret."
   heading "What stays, because it holds data of yours"

@@ -1,73 +1,120 @@
 # shellcheck shell=bash
-# What the script is told.
+# What the script is told: by a file of settings or by the environment, and by flags, which come before both.
+
+# The variables behind the flags. With --config the file has them, and what the environment here has of them is ignored.
+VARIABLES="PROJECT_ID REGION SOURCE_BUCKET SOURCE_TOPIC IMPORTER_NAME STATE_BUCKET ALERT_EMAIL NOTIFICATIONS
+  MIXPANEL_CREDENTIALS"
+
+# The importer's own, which the functions get.
+OURS='^(IMPORT_[A-Z_]+|MIXPANEL_(REGION|PROJECT_ID|SERVICE_ACCOUNT_USERNAME|API_URL)|LOG_LEVEL)$'
 
 read_arguments() {
-  VERB=deploy
-  DRY_RUN='' ONLY='' NEW_SECRET='' YES=''
-  PROJECT_ID=${PROJECT_ID:-} REGION=${REGION:-} SOURCE_BUCKET=${SOURCE_BUCKET:-} SOURCE_TOPIC=${SOURCE_TOPIC:-}
-  NAME=${IMPORTER_NAME:-mixpanel} ALERT_EMAIL=${ALERT_EMAIL:-} MIXPANEL_REGION=${MIXPANEL_REGION:-us}
-  MIXPANEL_CREDENTIALS=${MIXPANEL_CREDENTIALS:-service-account}
-  local argument
+  local argument name
+  VERB=deploy CONFIG='' UNSET=''
   for argument in "$@"; do
-    case $argument in
-      deploy | destroy) VERB=$argument ;;
-      --project=*) PROJECT_ID=${argument#*=} ;;
-      --region=*) REGION=${argument#*=} ;;
-      --bucket=*) SOURCE_BUCKET=${argument#*=} ;;
-      --topic=*) SOURCE_TOPIC=${argument#*=} ;;
-      --name=*) NAME=${argument#*=} ;;
-      --state-bucket=*) STATE_BUCKET=${argument#*=} ;;
-      --alert-email=*) ALERT_EMAIL=${argument#*=} ;;
-      --residency=*) MIXPANEL_REGION=${argument#*=} ;;
-      --mixpanel-project=*) MIXPANEL_PROJECT_ID=${argument#*=} ;;
-      --mixpanel-user=*) MIXPANEL_SERVICE_ACCOUNT_USERNAME=${argument#*=} ;;
-      --credentials=*) MIXPANEL_CREDENTIALS=${argument#*=} ;;
-      --only=*) ONLY=${argument#*=} ;;
-      --dry-run) DRY_RUN=yes ;;
-      --new-secret) NEW_SECRET=yes ;;
-      --yes) YES=yes ;;
-      -h | --help) usage && exit ;;
-      *) die "$argument is no flag of this script; ./deploy.sh --help lists them" ;;
-    esac
+    case $argument in --config=*) CONFIG=${argument#*=} ;; esac
   done
+  if [[ $CONFIG ]]; then
+    for name in $VARIABLES "${!IMPORT_@}" MIXPANEL_REGION MIXPANEL_PROJECT_ID MIXPANEL_SERVICE_ACCOUNT_USERNAME \
+      MIXPANEL_API_URL LOG_LEVEL; do
+      unset "$name"
+    done
+    read_config "$CONFIG"
+  fi
+  DRY_RUN='' ONLY='' NEW_SECRET='' YES='' REPLACE_TRIGGER='' RELEASER='' ROTATOR=''
+  for name in $VARIABLES; do
+    printf -v "$name" '%s' "${!name:-}"
+  done
+  for argument in "$@"; do
+    read_argument "$argument"
+  done
+  NAME=${IMPORTER_NAME:-mixpanel}
   SOURCE_BUCKET=${SOURCE_BUCKET#gs://}
   SOURCE_BUCKET=${SOURCE_BUCKET%/}
+}
+
+read_argument() {
+  local value=${1#*=}
+  case $1 in
+    deploy | release | rotate | diff | destroy) VERB=$1 ;;
+    --config=*) ;;
+    --project=*) PROJECT_ID=$value ;;
+    --region=*) REGION=$value ;;
+    --bucket=*) SOURCE_BUCKET=$value ;;
+    --topic=*) SOURCE_TOPIC=$value ;;
+    --name=*) IMPORTER_NAME=$value ;;
+    --state-bucket=*) STATE_BUCKET=$value ;;
+    --alert-email=*) ALERT_EMAIL=$value ;;
+    --residency=*) MIXPANEL_REGION=$value ;;
+    --mixpanel-project=*) MIXPANEL_PROJECT_ID=$value ;;
+    --mixpanel-user=*) MIXPANEL_SERVICE_ACCOUNT_USERNAME=$value ;;
+    --credentials=*) MIXPANEL_CREDENTIALS=$value ;;
+    --time-limit=*) IMPORT_TIME_LIMIT=$value ;;
+    --unset=*) UNSET+=" ${value//,/ }" ;;
+    --replace-trigger) REPLACE_TRIGGER=yes ;;
+    --releaser=*) RELEASER=$value ;;
+    --rotator=*) ROTATOR=$value ;;
+    --only=*) ONLY=$value ;;
+    --dry-run) DRY_RUN=yes ;;
+    --new-secret) NEW_SECRET=yes ;;
+    --yes) YES=yes ;;
+    -h | --help) usage && exit ;;
+    *) die "$1 is no flag of this script; ./deploy.sh --help lists them" ;;
+  esac
+}
+
+# Lines NAME=value, with or without quotes; the same that `python -m importer --env-file` reads.
+read_config() {
+  local line name value number=0
+  [[ -r $1 ]] || die "--config: $1 cannot be read"
+  while IFS= read -r line || [[ $line ]]; do
+    number=$((number + 1))
+    [[ $line =~ ^[[:space:]]*(#.*)?$ ]] && continue
+    [[ $line =~ ^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)[[:space:]]*=[[:space:]]*(.*[^[:space:]])?[[:space:]]*$ ]] ||
+      die "$1, line $number is not NAME=value"
+    name=${BASH_REMATCH[2]} value=${BASH_REMATCH[3]:-}
+    [[ $value =~ ^\"(.*)\"$ || $value =~ ^\'(.*)\'$ ]] && value=${BASH_REMATCH[1]}
+    [[ ! $name =~ (SECRET|TOKEN)$ ]] || die "$1, line $number: a secret does not belong into a file; it is asked for, once"
+    [[ $name =~ $OURS || " "$VARIABLES" " =~ [[:space:]]$name[[:space:]] ]] ||
+      die "$1, line $number: $name is no setting of this script or of the importer"
+    printf -v "$name" '%s' "$value"
+  done <"$1"
 }
 
 check_arguments() {
   [[ $PROJECT_ID ]] || die "which project? --project=…; 'gcloud projects list' shows yours"
   [[ $REGION ]] || die "which region? --region=…, best the one of the bucket; 'gcloud functions regions list' shows all"
   [[ $NAME =~ ^[a-z][a-z0-9-]{0,13}[a-z0-9]$ ]] || die "--name is 2 to 15 lowercase letters, digits and hyphens, from a letter on"
+  [[ ${MIXPANEL_REGION:-us} =~ ^(us|eu|in)$ ]] || die "--residency is us, eu or in"
+  [[ ${MIXPANEL_CREDENTIALS:-api-secret} =~ ^(service-account|project-token|api-secret)$ ]] ||
+    die "--credentials is service-account, project-token or api-secret"
+  [[ ${IMPORT_TIME_LIMIT:-60} =~ ^[1-9][0-9]{0,2}$ ]] && ((${IMPORT_TIME_LIMIT:-60} <= 540)) ||
+    die "--time-limit is a number of seconds, 540 at most"
   case $ONLY in
     '') PARTS="${SOURCE_BUCKET:+gcs }${SOURCE_TOPIC:+pubsub }monitoring" ;;
     gcs | pubsub | monitoring) PARTS=$ONLY ;;
     *) die "--only is gcs, pubsub or monitoring" ;;
   esac
-  if [[ $VERB == destroy ]]; then
-    PARTS=${ONLY:-gcs pubsub monitoring}
-    return
-  fi
-  [[ $ONLY || $SOURCE_BUCKET || $SOURCE_TOPIC ]] || die "what is to be imported? --bucket=… or --topic=… or both"
-  if wants gcs; then [[ $SOURCE_BUCKET ]] || die "which bucket? --bucket=…"; fi
-  if wants pubsub; then [[ $SOURCE_TOPIC ]] || die "which topic? --topic=…"; fi
-  if [[ $ONLY != monitoring ]]; then check_mixpanel; fi
-}
-
-check_mixpanel() {
-  [[ $MIXPANEL_REGION =~ ^(us|eu|in)$ ]] || die "--residency is us, eu or in"
-  case $MIXPANEL_CREDENTIALS in
-    service-account)
-      SECRET_VARIABLE=MIXPANEL_SERVICE_ACCOUNT_SECRET
-      [[ ${MIXPANEL_PROJECT_ID:-} && ${MIXPANEL_SERVICE_ACCOUNT_USERNAME:-} ]] ||
-        die "a service account needs --mixpanel-project=… and --mixpanel-user=… (Mixpanel: Organization Settings, Service Accounts)"
-      ;;
-    project-token) SECRET_VARIABLE=MIXPANEL_PROJECT_TOKEN MIXPANEL_SERVICE_ACCOUNT_USERNAME='' ;;
-    api-secret) SECRET_VARIABLE=MIXPANEL_API_SECRET MIXPANEL_SERVICE_ACCOUNT_USERNAME='' ;;
-    *) die "--credentials is service-account, project-token or api-secret" ;;
+  case $VERB in
+    deploy) check_sources_named && check_mixpanel_named ;;
+    destroy | rotate) PARTS=${ONLY:-gcs pubsub monitoring} ;;
+    *) [[ $SOURCE_BUCKET || $SOURCE_TOPIC ]] || PARTS=${ONLY:-gcs pubsub monitoring} ;;
   esac
 }
 
-# The tools that everything above uses. A dry run needs none of them.
+check_sources_named() {
+  [[ $ONLY || $SOURCE_BUCKET || $SOURCE_TOPIC ]] || die "what is to be imported? --bucket=… or --topic=… or both"
+  if wants gcs; then [[ $SOURCE_BUCKET ]] || die "which bucket? --bucket=…"; fi
+  if wants pubsub; then [[ $SOURCE_TOPIC ]] || die "which topic? --topic=…"; fi
+}
+
+check_mixpanel_named() {
+  if [[ $ONLY == monitoring || ${MIXPANEL_CREDENTIALS:-service-account} != service-account ]]; then return; fi
+  [[ ${MIXPANEL_PROJECT_ID:-} && ${MIXPANEL_SERVICE_ACCOUNT_USERNAME:-} ]] ||
+    die "a service account needs --mixpanel-project=… and --mixpanel-user=… (Mixpanel: Organization Settings, Service Accounts)"
+}
+
+# The tools that everything else uses. A dry run needs none of them.
 check_tools() {
   if dry; then return; fi
   command -v gcloud >/dev/null || die "gcloud is not installed: https://cloud.google.com/sdk/docs/install"

@@ -14,18 +14,7 @@ deploy_files() {
     roles/pubsub.publisher
   let_pubsub_sign_as "$FILES_TRIGGER"
 
-  heading "gcs_import: the function"
-  deploy_function "$FILES" gcs_import \
-    --trigger-event-filters="type=google.cloud.storage.object.v1.finalized,bucket=$SOURCE_BUCKET" \
-    --trigger-location="$BUCKET_LOCATION" \
-    --trigger-service-account="$(email "$FILES_TRIGGER")" \
-    --retry \
-    --timeout="${FILES_TIMEOUT}s" \
-    --concurrency="$FILES_CONCURRENCY" \
-    --max-instances="$FILES_INSTANCES" \
-    --memory="$FILES_MEMORY" \
-    --cpu=1 \
-    --set-env-vars="$(variables "IMPORT_REJECTS=$REJECTS" "IMPORT_CHECKPOINTS=gs://$STATE_BUCKET/checkpoints")"
+  release_files
   may_call "$FILES" "$FILES_TRIGGER"
 
   heading "gcs_import: events that could not be delivered are kept; Eventarc alone would drop them after a day"
@@ -38,6 +27,21 @@ deploy_files() {
   grant_dead_letter_publisher "${subscription##*/}" "$FILES_DEAD_LETTERS"
   run pubsub subscriptions update "${subscription##*/}" --ack-deadline="$FILES_ACK_DEADLINE" \
     --dead-letter-topic="$FILES_DEAD_LETTERS" "${REDELIVERY[@]}"
+}
+
+release_files() {
+  heading "gcs_import: the function"
+  deploy_function "$FILES" "$FILES_NOW" gcs_import \
+    --trigger-event-filters="type=google.cloud.storage.object.v1.finalized,bucket=$SOURCE_BUCKET" \
+    --trigger-location="$BUCKET_LOCATION" \
+    --trigger-service-account="$(email "$FILES_TRIGGER")" \
+    --retry \
+    --timeout="${FILES_TIMEOUT}s" \
+    --concurrency="$FILES_CONCURRENCY" \
+    --max-instances="$FILES_INSTANCES" \
+    --memory="$FILES_MEMORY" \
+    --cpu=1 \
+    --set-env-vars="$(as_flag "$(wanted_of_files)")"
 }
 
 destroy_files() {

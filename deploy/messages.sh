@@ -6,15 +6,7 @@ deploy_messages() {
   make_account "$MESSAGES" "Runs pubsub_import"
   grant_what_both_need "$MESSAGES"
 
-  heading "pubsub_import: the function"
-  deploy_function "$MESSAGES" pubsub_import \
-    --trigger-http \
-    --timeout="${MESSAGES_TIMEOUT}s" \
-    --concurrency="$MESSAGES_CONCURRENCY" \
-    --max-instances="$MESSAGES_INSTANCES" \
-    --memory="$MESSAGES_MEMORY" \
-    --cpu=1 \
-    --set-env-vars="$(variables "IMPORT_REJECTS=$REJECTS")"
+  release_messages
 
   heading "pubsub_import: who pushes to it, how often, and where messages are kept that it could not take"
   local url push
@@ -27,12 +19,29 @@ deploy_messages() {
   push=(
     --push-endpoint="$url" --push-auth-service-account="$(email "$MESSAGES_PUSH")" --push-auth-token-audience="$url"
     --ack-deadline="$MESSAGES_ACK_DEADLINE" --dead-letter-topic="$MESSAGES_DEAD_LETTERS" "${REDELIVERY[@]}")
-  if existing pubsub subscriptions describe "$MESSAGES" >/dev/null; then
+  if [[ $TOPIC_NOW && ${TOPIC_NOW##*/} != "${SOURCE_TOPIC##*/}" ]]; then
+    run pubsub snapshots create "$MESSAGES-$(date -u +%Y%m%d-%H%M%S)" --subscription="$MESSAGES"
+    run pubsub subscriptions delete "$MESSAGES"
+    TOPIC_NOW=''
+  fi
+  if [[ $TOPIC_NOW ]]; then
     run pubsub subscriptions update "$MESSAGES" "${push[@]}"
   else
     run pubsub subscriptions create "$MESSAGES" --topic="$SOURCE_TOPIC" "${push[@]}"
   fi
   grant_dead_letter_publisher "$MESSAGES" "$MESSAGES_DEAD_LETTERS"
+}
+
+release_messages() {
+  heading "pubsub_import: the function"
+  deploy_function "$MESSAGES" "$MESSAGES_NOW" pubsub_import \
+    --trigger-http \
+    --timeout="${MESSAGES_TIMEOUT}s" \
+    --concurrency="$MESSAGES_CONCURRENCY" \
+    --max-instances="$MESSAGES_INSTANCES" \
+    --memory="$MESSAGES_MEMORY" \
+    --cpu=1 \
+    --set-env-vars="$(as_flag "$(wanted_of_messages)")"
 }
 
 destroy_messages() {

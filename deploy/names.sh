@@ -12,9 +12,7 @@ set_names() {
   MESSAGES_DEAD_LETTERS=$NAME-messages-dead-letters
   BUILDER=$NAME-build                           # the account that builds both
   SECRET=$NAME-secret                           # in Secret Manager
-  STATE_BUCKET=${STATE_BUCKET:-$PROJECT_ID-$NAME}
   METRIC=${NAME//-/_}                           # METRIC_read, METRIC_imported, …: what the log counts; the dashboard is NAME
-  REJECTS=${IMPORT_REJECTS:-gs://$STATE_BUCKET/rejects}
 }
 
 RUNTIME=python313  # the newest that the tests run on (.github/workflows/test.yml)

@@ -63,6 +63,27 @@ keep_secret() {
   if dry; then SECRET_VERSION=1; fi
 }
 
+# For those who may not touch the secret: the version that is newest.
+find_secret() {
+  SECRET_VERSION=$(newest_secret)
+  if dry; then SECRET_VERSION=1; fi
+  [[ $SECRET_VERSION ]] || die "the secret $SECRET has no version that is enabled: './deploy.sh rotate …' puts one in"
+}
+
+# A new secret, and the functions on it. The running instances finish what they have with the old one.
+add_secret() {
+  heading "A new secret"
+  feed "the secret" "$(read_secret)" secrets versions add "$SECRET" --data-file=-
+  find_secret
+  heading "The functions, on the new secret"
+  if dry || [[ $FILES_NOW ]]; then use_secret "$FILES"; fi
+  if dry || [[ $MESSAGES_NOW ]]; then use_secret "$MESSAGES"; fi
+}
+
+use_secret() {
+  run run services update "$1" --region="$REGION" --update-secrets="$SECRET_VARIABLE=$SECRET:$SECRET_VERSION"
+}
+
 # Functions are given a version by its number: a new one is then a new deployment, which puts every instance on it.
 newest_secret() {
   ask '' secrets versions list "$SECRET" --filter=state=ENABLED --sort-by=~createTime --limit=1 --format='value(name.basename())'

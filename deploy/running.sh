@@ -24,7 +24,13 @@ stop() { if dry; then print "    exit 1"; else die "$@"; fi; }
 dry() { [[ $DRY_RUN ]]; }
 wants() { [[ " $PARTS " == *" $1 "* ]]; }
 email() { echo "$1@$PROJECT_ID.iam.gserviceaccount.com"; }
-member() { case $1 in *.gserviceaccount.com) echo "serviceAccount:$1" ;; *) echo "user:$1" ;; esac; }
+member() {
+  case $1 in
+    *:*) echo "$1" ;;
+    *.gserviceaccount.com) echo "serviceAccount:$1" ;;
+    *) echo "user:$1" ;;
+  esac
+}
 
 cloud() { gcloud "$@" --project="$PROJECT_ID"; }
 
@@ -34,7 +40,7 @@ existing() {
     show ' ||' "$@"
     return 1
   fi
-  cloud "$@" 2>"$ERRORS" </dev/null || {
+  patiently "$@" || {
     was_not_there
     return 1
   }
@@ -49,7 +55,18 @@ ask() {
     printf '%s\n' "$placeholder"
     return
   fi
-  cloud "$@" 2>"$ERRORS" </dev/null || die "$(cat "$ERRORS")"
+  patiently "$@" || die "$(cat "$ERRORS")"
+}
+
+# A look, tried again while the API that it goes to is only just enabled.
+patiently() {
+  local pause
+  for pause in $PAUSES; do
+    if cloud "$@" 2>"$ERRORS" </dev/null; then return; fi
+    grep -Eq "$JUST_ENABLED" "$ERRORS" || return 1
+    sleep "$pause"
+  done
+  return 1
 }
 
 # Asks what not everybody may know: a refusal is no answer.
@@ -67,9 +84,10 @@ feed() {
   shift 2
   show "${what:+  # $what}" "$@"
   if dry; then return; fi
-  for pause in 5 10 20 30 60 60 120 120 180 0; do
+  for pause in $PAUSES; do
     if printf '%s' "$input" | cloud "$@" 2>&1 >/dev/null | tee "$ERRORS" >&2; then return; fi
-    grep -Eq "$NOT_YET" "$ERRORS" || break
+    grep -Eq "$NOT_YET|$JUST_ENABLED" "$ERRORS" || break
+    note "Google does not know yet what was made a moment ago; trying again in $pause seconds."
     sleep "$pause"
   done
   die "stopped at the command above; once its cause is mended, run this again: it goes on from there"
@@ -88,7 +106,16 @@ was_not_there() {
 }
 
 NOT_THERE='NOT_FOUND|not found|does not exist|status=\[404\]|: 404'
-NOT_YET='Service account .* does not exist|Eventarc Service Agent|concurrent policy changes|unable to queue the operation'
+PAUSES="5 10 20 30 60 60 120 120 180 0"  # seconds
+
+# What Google says in the first minutes of a project, an account or a grant, and no longer.
+JUST_ENABLED='has not been used in project .* before or it is disabled'
+NOT_YET='[Ss]ervice account .* does not exist|Eventarc Service Agent|concurrent policy changes|unable to queue the operation'
+NOT_YET+='|is unable to publish to Cloud Pub/Sub topics'
+NOT_YET+='|[Bb]uild service account|does not have storage.objects.get access to the Google Cloud Storage object'
+NOT_YET+='|Unable to retrieve the repository metadata|denied: Permission "artifactregistry'
+NOT_YET+='|Permission denied on secret'
+NOT_YET+='|propagat'
 
 # Prints a command as one would type it, with its flags on lines of their own if it is long.
 show() {

@@ -99,6 +99,10 @@ class MessageImporter:
         self._loop.call_soon_threadsafe(self.batcher.flush)
         self._loop.call_soon_threadsafe(self._summaries.end)
 
+    def pause(self) -> None:
+        """No message is open, and none may come for long: the summary that is left is written now."""
+        self._summaries.write_rest()
+
     def close(self) -> None:
         """Closes the connections, once no message is open."""
         self.batcher.pipeline.close()

@@ -17,7 +17,8 @@ from importer.errors import ImporterError, SourceCorrupted, SourceGone, StalePos
 from importer.formats.content import Content
 from importer.records import Block, Readable, first_records
 from importer.settings import Settings
-from importer.storage.checkpoints import StoredCheckpoints
+from importer.storage.checkpoints import StoredCheckpoints, checkpoints_of
+from importer.storage.ranges import RangedObject
 
 RETRY_SECONDS = 300.0
 """For which a batch of an object is tried again, where the settings say nothing else."""
@@ -101,6 +102,45 @@ def told(blocks: Iterable[Block], report: Report, on_progress: OnProgress | None
             due = time.monotonic() + _PROGRESS_SECONDS
 
 
+def import_announced(
+    pipeline: Pipeline,
+    open_object: Callable[[], RangedObject],
+    address: str,
+    sink_of: Callable[[str], RejectSink | None],
+    limits: Limits,
+    *,
+    again: bool = False,
+) -> None:
+    """Imports an object that a trigger announced, and writes the one line that says what became of it.
+
+    Args:
+        open_object: gives the object, or raises `SourceGone`.
+        address: of the object.
+        sink_of: gives the sink for the rejects of one attempt at a source.
+        pipeline, limits, again: see `import_object`.
+
+    Raises:
+        HandedBack: all of it, or a part, is not in Mixpanel yet; the trigger is to deliver again.
+    """
+    source = address
+    try:
+        reading = open_object()
+        source = reading.source
+        checkpoints = checkpoints_of(reading, pipeline.settings)
+        imported = import_object(pipeline, reading, source, sink_of(source), limits, checkpoints, again=again)
+    except SourceGone as gone:
+        imported = Imported("gone", Report(), str(gone))
+    except HandedBack as handed_back:
+        Imported("handed back", handed_back.report, str(handed_back)).log(source)
+        raise
+    except Exception as error:
+        Imported("handed back", Report(), reason_of(error)).log(source)
+        raise HandedBack(reason_of(error), Report()) from error
+    if imported.outcome in {"done", "unreadable"}:
+        imported.report.oldest_event_age_seconds = reading.age()
+    imported.log(source)
+
+
 def import_object(
     pipeline: Pipeline,
     reading: Readable,
@@ -140,6 +180,7 @@ def import_object(
     except HandedBack as handed_back:
         if isinstance(handed_back.__cause__, SourceGone):
             return Imported("gone", handed_back.report, str(handed_back))
+        handed_back.has_moved = checkpoints is not None and checkpoints.has_moved
         raise
     if checkpoints and (report.imported or not report.rejected):
         checkpoints.finish(report.counts())

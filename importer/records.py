@@ -28,6 +28,7 @@ class Block:
         are_lines: whether it is known that there are no line breaks in them, and that none is too long to be an event.
         places: the line and offset of each, where these do not follow from its being on a line of its own with a
             line break of one byte after it.
+        are_ascii: whether it is known that all of them are ASCII.
     """
 
     records: list[bytes]
@@ -36,6 +37,7 @@ class Block:
     size: int
     are_lines: bool = False
     places: Sequence[tuple[int, int]] | None = None
+    are_ascii: bool = False
 
     def __iter__(self) -> Iterator[Record]:
         if self.places is not None:

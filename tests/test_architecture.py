@@ -48,6 +48,8 @@ ALLOWED = {
 
 HOUSES = {"importer": {"importer"}, "sandbox": {"sandbox", "importer"}, "bench": {"bench", "sandbox", "importer"}}
 MAX_LINES = 300
+ENTRIES = {"sources/s3/__init__.py": {"bootstrap"}}
+"""Files that others call by their name, as AWS Lambda calls this one: they start the process, as `main.py` does."""
 ALONE = {"sources"}
 """Rooms whose files do not know each other: a new one never touches an old one."""
 
@@ -100,7 +102,8 @@ def forbidden(origin: str, modules: Iterator[str]) -> list[str]:
 
 @pytest.mark.parametrize("file", sorted(files("importer")), ids=lambda file: str(file.relative_to(ROOT)))
 def test_a_file_imports_only_the_rooms_below_its_own(file: Path) -> None:
-    assert forbidden(room(file), imports(file)) == []
+    more = ENTRIES.get(file.relative_to(ROOT / "importer").as_posix(), set())
+    assert [one for one in forbidden(room(file), imports(file)) if one.split(".")[1] not in more] == []
 
 
 def test_an_arrow_upwards_is_noticed() -> None:

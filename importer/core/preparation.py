@@ -138,7 +138,7 @@ class Preparer:
         if not block.are_lines and Malformed in map(type, records):
             yield from ((nth, []) for nth in range(len(records)))
             return
-        yield from self._completer.stretches(records, are_lines=block.are_lines)
+        yield from self._completer.stretches(records, are_lines=block.are_lines, are_ascii=block.are_ascii)
 
     def _complete(self, record: bytes, outcomes: list[Outcome]) -> Prepared:
         """Filters, transforms, checks and completes what a record or the mapping gave.

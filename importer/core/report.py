@@ -130,7 +130,10 @@ class HandedBack(ImporterError):
 
     Attributes:
         report: what was settled all the same.
+        has_moved: whether the next delivery goes on from a later place than this one did.
     """
+
+    has_moved = False
 
     def __init__(self, reason: str, report: Report) -> None:
         super().__init__(reason)

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from importer.errors import Unreadable
-from importer.records import Block
+from importer.limits import MAX_EVENT_BYTES
+from importer.records import Block, Malformed
 
 _MAX_NAMED = 10
 
@@ -37,7 +38,8 @@ def without_events(columns: Iterable[str]) -> Unreadable:
 
 
 def row_block(records: list[bytes], first: int) -> Block:
-    """Rows that follow each other; their places are their numbers: `first` is how many go before them."""
+    """Rows that follow each other, each on one line; their places are their numbers: `first` is how many go before."""
     count = len(records)
     places = list(zip(range(first + 1, first + count + 1), range(first, first + count), strict=True))
-    return Block(records, first + 1, first, sum(map(len, records)) + count, places=places)
+    are_lines = Malformed not in map(type, records) and max(map(len, records), default=0) < MAX_EVENT_BYTES
+    return Block(records, first + 1, first, sum(map(len, records)) + count, are_lines, places)

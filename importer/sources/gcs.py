@@ -10,12 +10,9 @@ from cloudevents.http.event import CloudEvent
 
 from importer import log
 from importer.core.pipeline import Pipeline
-from importer.core.report import HandedBack, Report
-from importer.errors import SourceGone
-from importer.objects import DOWNLOAD_SECONDS, Imported, import_object, limits, reason_of
+from importer.objects import DOWNLOAD_SECONDS, import_announced, limits
 from importer.reject_sinks.place import RejectStore
 from importer.settings import Settings
-from importer.storage.checkpoints import checkpoints_of
 from importer.storage.gcs import Download, Object, access
 from importer.storage.selection import skip_reason
 from importer.storage.store import Patience
@@ -55,33 +52,14 @@ class BucketSource:
         if reason := self._skip_reason(event["type"], source):
             self._log.info(f"{source} is skipped: {reason}.", kind="import", source=source, outcome="skipped")
             return
-        try:
-            download = Download(self._access, wanted)
-            source = download.source
-            imported = self._import(download, started, again=_is_wanted_again(event))
-        except SourceGone as gone:
-            imported = Imported("gone", Report(), str(gone))
-        except HandedBack as handed_back:
-            Imported("handed back", handed_back.report, str(handed_back)).log(source)
-            raise
-        except Exception as error:
-            Imported("handed back", Report(), reason_of(error)).log(source)
-            raise
-        imported.log(source)
-
-    def _import(self, download: Download, started: float, *, again: bool) -> Imported:
-        imported = import_object(
+        import_announced(
             self._pipeline,
-            download,
-            download.source,
-            self._rejects.for_source(download.source),
+            lambda: Download(self._access, wanted),
+            source,
+            self._rejects.for_source,
             limits(self._settings, started),
-            checkpoints_of(download, self._settings),
-            again=again,
+            again=_is_wanted_again(event),
         )
-        if imported.outcome in {"done", "unreadable"}:
-            imported.report.oldest_event_age_seconds = download.age()
-        return imported
 
     def _skip_reason(self, event_type: str, address: str) -> str | None:
         """Why an object is not for us, if it is not."""

@@ -65,6 +65,9 @@ class StoredCheckpoints:
         store: where they are stored.
         place: `IMPORT_CHECKPOINTS`, such as `gs://bucket/prefix`.
         reading: the object.
+
+    Attributes:
+        has_moved: whether a checkpoint was saved beyond the one that there was.
     """
 
     def __init__(self, store: Store, place: str, reading: Resumable) -> None:
@@ -74,6 +77,8 @@ class StoredCheckpoints:
         self._checkpoint = f"{folder}/checkpoint.json"
         self._receipt = f"{folder}/receipt.json"
         self._log = log.get()
+        self._found: Position | None = None
+        self.has_moved = False
 
     def is_done(self) -> bool:
         """Whether the object was imported to its end already.
@@ -98,6 +103,7 @@ class StoredCheckpoints:
             self.warn(f"cannot be read, so the import starts at the beginning: {error}")
             return None
         self._reading.known(kept.read)
+        self._found = kept.mark
         return Checkpoint(kept.mark, kept.counts)
 
     def save(self, checkpoint: Checkpoint) -> None:
@@ -107,6 +113,8 @@ class StoredCheckpoints:
             self._store.write(self._checkpoint, msgspec.json.encode(kept))
         except StorageError as error:  # the import itself need not stop for it
             self.warn(f"was not saved: {error}")
+        else:
+            self.has_moved = self.has_moved or checkpoint.mark != self._found
 
     def finish(self, counts: dict[str, float]) -> None:
         """Leaves a receipt, and takes the checkpoint away. Where that fails, a late second delivery does it all again,

@@ -31,6 +31,7 @@ class Cloud:
         self.url = url
         self.bucket = bucket
         self.state = f"{bucket}-state"
+        self.queue_arn = f"arn:aws:sqs:{_REGION}:{_ACCOUNT}:{bucket}"
         self.queue = f"{url}/{_ACCOUNT}/{bucket}"
         self.dead_letters = f"{url}/{_ACCOUNT}/{bucket}-dead-letters"
         self._visibility = visibility
@@ -71,7 +72,7 @@ class Cloud:
         redrive = json.dumps({"deadLetterTargetArn": dead_letters, "maxReceiveCount": self._receives})
         attributes = {"VisibilityTimeout": str(self._visibility), "RedrivePolicy": redrive}
         self.sqs.create_queue(QueueName=self.bucket, Attributes=attributes)
-        told = [{"QueueArn": f"arn:aws:sqs:{_REGION}:{_ACCOUNT}:{self.bucket}", "Events": ["s3:ObjectCreated:*"]}]
+        told = [{"QueueArn": self.queue_arn, "Events": ["s3:ObjectCreated:*"]}]
         self.s3.put_bucket_notification_configuration(
             Bucket=self.bucket, NotificationConfiguration={"QueueConfigurations": told}
         )

@@ -222,7 +222,9 @@ def _make_agent(cloud: Cloud, names: list[str], command: Command) -> None:
 
 def _needs_api(cloud: Cloud, api: str) -> None:
     if f"{api}.googleapis.com" not in cloud.state["apis"]:
-        raise Refused(f"PERMISSION_DENIED: {api}.googleapis.com has not been used in project {NUMBER} before")
+        raise Refused(
+            f"PERMISSION_DENIED: {api}.googleapis.com has not been used in project {NUMBER} before or it is disabled"
+        )
 
 
 # Policies: who may do what, where.
@@ -392,7 +394,7 @@ def _deploy(cloud: Cloud, names: list[str], command: Command) -> None:
     for role in ("roles/logging.logWriter", "roles/artifactregistry.writer", "roles/storage.objectViewer"):
         if not cloud.may(f"projects/{PROJECT}", role, builds):
             raise Refused(f"Build failed: {builds} does not have {role}")
-    secret, version = flags["--set-secrets"].partition("=")[2].split(":")
+    secret, version = flags["--set-secrets"].split(",")[0].partition("=")[2].split(":")
     if not cloud.may(f"secrets/{secret}", "roles/secretmanager.secretAccessor", runs_as):
         raise Refused(f"PERMISSION_DENIED: {runs_as} cannot access secret {secret}")
     if not 1 <= int(version) <= len(cloud.get("secrets", secret)["versions"]):
@@ -403,10 +405,47 @@ def _deploy(cloud: Cloud, names: list[str], command: Command) -> None:
         deployed=flags,
         revisions=function.get("revisions", 0) + 1,
         labels={"stamp": flags["--update-labels"].removeprefix("stamp=")},
-        serviceConfig={"uri": f"https://{name}-{NUMBER}.run.app"},
+        serviceConfig={
+            "uri": f"https://{name}-{NUMBER}.run.app",
+            "timeoutSeconds": int(flags["--timeout"].removesuffix("s")),
+            "availableMemory": flags["--memory"],
+            "maxInstanceCount": int(flags["--max-instances"]),
+            "maxInstanceRequestConcurrency": int(flags["--concurrency"]),
+            "environmentVariables": given_settings(flags["--set-env-vars"]) | {"LOG_EXECUTION_ID": "true"},
+            "secretEnvironmentVariables": [_secret_of(one) for one in flags["--set-secrets"].split(",")],
+        },
     )
     if "--trigger-event-filters" in flags:
-        function["eventTrigger"] = {"trigger": _trigger(cloud, name, flags)}
+        function["eventTrigger"] = {
+            "trigger": _trigger(cloud, name, flags),
+            "triggerRegion": flags["--trigger-location"],
+            "eventFilters": [
+                {"attribute": "bucket", "value": flags["--trigger-event-filters"].partition("bucket=")[2]}
+            ],
+        }
+
+
+def given_settings(text: str) -> dict[str, str]:
+    """What `--set-env-vars` says, in the way of `gcloud topic escaping`."""
+    separator = ","
+    if text.startswith("^"):
+        separator, text = text[1], text[3:]
+    return dict(setting.split("=", 1) for setting in text.split(separator))
+
+
+def _secret_of(given: str) -> Resource:
+    key, _, named = given.partition("=")
+    secret, _, version = named.rpartition(":")
+    return {"key": key, "projectId": PROJECT, "secret": secret.rpartition("/")[2], "version": version}
+
+
+@_act("run services update")
+def _change_service(cloud: Cloud, names: list[str], command: Command) -> None:
+    _needs_api(cloud, "run")
+    function = cloud.get("functions", names[0])
+    if secrets := command.flags.get("--update-secrets"):
+        function["deployed"] = function["deployed"] | {"--set-secrets": secrets}
+        function["revisions"] += 1
 
 
 def _trigger(cloud: Cloud, function: str, flags: Mapping[str, str]) -> str:
@@ -522,9 +561,25 @@ def formatted(found: Any, how: str) -> str:
         return found or ""
     if not how:
         return ""
-    keys = how.removeprefix("value(").removesuffix(")").split(",")
     resources = found if isinstance(found, list) else [found]
+    if how.startswith("flattened[no-pad]("):
+        wanted = how.removeprefix("flattened[no-pad](").removesuffix(")").split(",")
+        lines = (line for one in resources for key in sorted(wanted) for line in _flattened(key, one.get(key)))
+        return "".join(["---\n", *(f"{line}\n" for line in lines)])
+    keys = how.removeprefix("value(").removesuffix(")").split(",")
     return "".join("\t".join(_value(resource, key) for key in keys) + "\n" for resource in resources)
+
+
+def _flattened(key: str, value: Any) -> Iterator[str]:
+    """Each value in a resource, with the way to it; keys in order."""
+    if isinstance(value, dict):
+        for part in sorted(value):
+            yield from _flattened(f"{key}.{part}", value[part])
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from _flattened(f"{key}[{number}]", one)
+    elif value is not None:
+        yield f"{key}: {value}"
 
 
 def _value(resource: Any, key: str) -> str:

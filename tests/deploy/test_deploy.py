@@ -7,7 +7,6 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,21 +18,6 @@ from tests.deploy.cloud import ACCOUNT, BOTH, GCS_AGENT, NUMBER, PROJECT, ROOT, 
 
 PUBSUB_AGENT = f"service-{NUMBER}@gcp-sa-pubsub.iam.gserviceaccount.com"
 EVENTARC_AGENT = f"service-{NUMBER}@gcp-sa-eventarc.iam.gserviceaccount.com"
-
-
-@pytest.fixture
-def google(tmp_path: Path) -> Iterator[StandIn]:
-    stand_in = StandIn(tmp_path)
-    yield stand_in
-    stand_in.close()
-
-
-@pytest.fixture
-def deployed(google: StandIn) -> StandIn:
-    """A project that holds everything, with an empty record of commands."""
-    assert google.deploy(*BOTH, text=SECRET).code == 0
-    google.cloud.asked.clear()
-    return google
 
 
 def account(name: str) -> str:

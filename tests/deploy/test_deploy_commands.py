@@ -37,10 +37,14 @@ def issued(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Command, obje
         metric["description"] = "older"
     for made in [*state["dashboards"].values(), *state["alerts"].values()]:
         made.get("labels", made.get("userLabels"))["stamp"] = "older"
-    state["topics"]["refused"] = {}
+    state["topics"] |= {"refused": {}, "other-topic": {}}
+    state["agents"].append("user:a@example.com")
     rejects = f"projects/{PROJECT}/topics/refused"
     codes += [
         google.deploy(*BOTH, "--new-secret", text=SECRET, IMPORT_REJECTS=rejects, IMPORT_INCLUDE="a/*,b/*").code,
+        google.deploy(*BOTH, "--topic=other-topic", "--replace-trigger", "--releaser=user:a@example.com").code,
+        google.deploy("release", *BOTH, "--topic=other-topic", LOG_LEVEL="DEBUG").code,
+        google.deploy("rotate", *BOTH, text=SECRET).code,
         google.deploy(*BOTH, "--credentials=project-token", "--name=other", "--alert-email=", text=SECRET).code,
         google.deploy("destroy", *BOTH, "--yes").code,
     ]

@@ -81,12 +81,20 @@ class Summaries:
             self._write()
         elif not self._batcher.open and self._timer is None:
             wait = (1 - self._allowed) * _AGAIN_AFTER
-            self._timer = self._loop.call_later(wait, self._write_rest)
+            self._timer = self._loop.call_later(wait, self.write_rest)
 
     def end(self) -> None:
         """From now on a summary is written whenever no source is open: the process is about to end."""
         self._is_ending = True
-        self._write_rest()
+        self.write_rest()
+
+    def write_rest(self) -> None:
+        """Writes what there is, if no source is open."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        if not self._is_empty and not self._batcher.open:
+            self._write()
 
     def _is_due(self) -> bool:
         if self._batcher.open:
@@ -102,11 +110,6 @@ class Summaries:
         now = self._clock()
         self._allowed = min(self._allowed + (now - self._allowed_at) / _AGAIN_AFTER, _AT_ONCE)
         self._allowed_at = now
-
-    def _write_rest(self) -> None:
-        self._timer = None
-        if not self._is_empty and not self._batcher.open:
-            self._write()
 
     def _write(self) -> None:
         report = self._batcher.new_report()

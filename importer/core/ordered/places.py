@@ -33,13 +33,17 @@ class Place(Struct, frozen=True, gc=False):
     places: Sequence[tuple[int, int]] | None = None
     first: int = 0
 
-    def after(self, events: Sequence[bytes]) -> Place:
-        """The place of the record after those that gave these events."""
-        nth = self.first + len(events)
+    def after(self, count: int, size: int) -> Place:
+        """The place of the record after those that gave the next `count` events.
+
+        Args:
+            size: bytes of these events, and one more for each.
+        """
+        nth = self.first + count
         if self.places is not None:
             line, offset = self.places[nth]
         else:
-            line, offset = self.line + len(events), self.offset + self._size(events) + len(events)
+            line, offset = self.line + count, self.offset + self._size(count, size)
         return Place(line, offset, self.records, self.lengths, self.places, nth)
 
     def record(self, event: bytes) -> bytes:
@@ -48,10 +52,11 @@ class Place(Struct, frozen=True, gc=False):
             return self.records[self.first]
         return event if self.lengths is None else restored(event, self.lengths[self.first])
 
-    def _size(self, events: Sequence[bytes]) -> int:
+    def _size(self, count: int, size: int) -> int:
+        """Bytes of the records that gave them, and one more for each."""
         if self.records is not None:
-            return sum(map(len, self.records[self.first : self.first + len(events)]))
-        return sum(map(len, events) if self.lengths is None else self.lengths[self.first : self.first + len(events)])
+            return sum(map(len, self.records[self.first : self.first + count])) + count
+        return size if self.lengths is None else sum(self.lengths[self.first : self.first + count]) + count
 
 
 class Cursor:
@@ -90,7 +95,7 @@ class Cursor:
         places = block.places and block.places[nth : nth + len(events)]
         if self._makes_events:
             return Place(line, offset, records, places=places), size
-        if events == records:
+        if events is records or events == records:
             return Place(line, offset, places=places), size
         if block.are_lines or not (_any_holds(records, b"\n") or _any_holds(records, b"\r")):
             return Place(line, offset, lengths=array("I", map(len, records)), places=places), size

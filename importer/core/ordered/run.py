@@ -105,7 +105,7 @@ class _Run:
         self._window: Window[End, Settled] = Window(pipeline.executor)
         self._span = Span(pipeline.new_batch(), self._clock())
         self._look_at = -math.inf
-        self._last = 0, 0  # the line and offset of the record read last
+        self._last: tuple[Cursor, int] | None = None  # the record read last
 
     def all(self, blocks: Iterable[Block]) -> Report:
         try:
@@ -127,7 +127,7 @@ class _Run:
         except Unreadable as error:
             self._report.unreadable = str(error)
             self._report.read += 1
-            self._span.reject(rejected_rest(self._source, *self._last, b"", str(error)))
+            self._span.reject(rejected_rest(self._source, *self._last_place(), b"", str(error)))
         self._send(None)
 
     def _take(self, block: Block) -> None:
@@ -139,11 +139,11 @@ class _Run:
             if (now := clock()) >= self._look_at:
                 self._look(place, now)
             if isinstance(made, Prepared):
-                self._last = place
+                self._last = cursor, nth
                 self._take_one(place, block.records[nth], made)
             else:
                 self._take_stretch(*cursor.stretch(nth, made), made)
-                self._last = cursor.place(nth + len(made) - 1)
+                self._last = cursor, nth + len(made) - 1
 
     def _take_stretch(self, place: Place, size: int, events: list[bytes]) -> None:
         """Puts events in batches, of records that gave one each and have `size` bytes, one more for each."""
@@ -153,11 +153,21 @@ class _Run:
             self._span.hold(size)
         if place.lengths is not None or place.records is not None:
             size = sum(map(len, events)) + len(events)
-        while (taken := self._span.batch.extend(events, size, place)) < len(events):
-            place = place.after(events[:taken])
-            size -= sum(map(len, events[:taken])) + taken
+        while True:
+            batch, before = self._span.batch, self._span.batch.size
+            if (taken := batch.extend(events, size, place)) == len(events):
+                return
+            place = place.after(taken, batch.size - before)
+            size -= batch.size - before
             events = events[taken:]
             self._send((place.line, place.offset))
+
+    def _last_place(self) -> tuple[int, int]:
+        """The line and offset of the record read last."""
+        if self._last is None:
+            return 0, 0
+        cursor, nth = self._last
+        return cursor.place(nth)
 
     def _take_one(self, place: tuple[int, int], record: bytes, prepared: Prepared) -> None:
         """Puts what became of a record in batches, or among the rejects."""

@@ -83,7 +83,8 @@ class Span:
         """
         delivery = pipeline.deliver(self.batch, deadline, source)
         for one in delivery.rejected:
-            place = one.place.after(one.before) if one.before else one.place
+            before = len(one.before)
+            place = one.place.after(before, sum(map(len, one.before)) + before) if before else one.place
             record = place.record(one.event)
             self.reject(rejected_event(source, place.line, place.offset, record, one.event, one.rejection))
         if delivery.rejected:

@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from isal import isal_zlib
+
 from importer.errors import SettingsError, Unreadable
 
 _MAGIC = b"Obj\x01"
 _SYNC_BYTES = 16
+_RAW_DEFLATE = -15  # zlib's wbits: no header, the largest window
 _MAX_HEADER_BYTES = 4 << 20
 _MAX_BLOCK_BYTES = 64 << 20
 """Of one block, as it is stored and decompressed. Writers begin another after 16 kB to a few MB."""
@@ -204,7 +207,7 @@ def _bounded(content: bytes, rest: object = b"") -> bytes:
 
 
 def _deflate(data: bytes) -> bytes:
-    stream = zlib.decompressobj(-15)
+    stream = isal_zlib.decompressobj(_RAW_DEFLATE)
     return _bounded(stream.decompress(data, _MAX_BLOCK_BYTES), stream.unconsumed_tail)
 
 

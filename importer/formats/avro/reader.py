@@ -10,14 +10,14 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from importer.errors import StalePosition, Unreadable
 from importer.formats.avro.blocks import Blocks, Header, StoredBlock, read_header
-from importer.formats.avro.rows import Damaged, compiled
+from importer.formats.avro.rows import Damaged, Made, as_bytes, compiled
 from importer.formats.avro.schema import Resolved
 from importer.formats.avro.types import Types
 from importer.formats.reader import Source
@@ -30,6 +30,7 @@ _ROWS = 500
 _MAX_PLACES = 16_384
 """Blocks of the file whose places are kept: more than can be on its way to Mixpanel."""
 
+_Expression = Callable[[Sequence[str]], str]
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -73,8 +74,7 @@ class Reader:
         for stored in blocks:
             self._firsts.append(row)
             self._offsets.append(stored.offset)
-            for records in _batched(rows.records(stored, row, max(wanted - row, 0))):
-                first = max(wanted, row)
+            for first, records in rows.records(stored, row, wanted):
                 yield row_block(records, first)
                 wanted = first + len(records)
             row += stored.rows
@@ -108,74 +108,76 @@ class _Rows:
             raise without_events(columns)
         if as_events:
             columns = ["event", *(name for name in columns if name != "event")]
-        self._converts = [(columns.index(name), convert) for name, convert in types.converts.items()]
-        self._read = compiled(resolved, columns)
-        self._read_any_text = compiled(resolved, columns, errors="surrogateescape")
-        self._made = _event_maker(columns, resolved) if as_events else _object_maker(columns)
+        if as_events and "properties" not in columns and len(set(columns)) == len(columns):
+            expression, names = _as_structs(columns)
+        else:
+            expression, names = _as_dicts(columns, as_events=as_events)
+        self._read = compiled(resolved, columns, Made(expression, names, types.converts, _malformed))
 
-    def records(self, block: StoredBlock, row: int, passed_over: int) -> Iterator[bytes]:
-        """The records of one block, whose first row is number `row`, but for so many.
+    def records(self, block: StoredBlock, row: int, wanted: int) -> Iterator[tuple[int, list[bytes]]]:
+        """The records of one block, whose first row is number `row`, from row `wanted` on, each time with the number of
+        the first of them.
 
         Raises:
             Unreadable: a row breaks off, or is none; all before it have come.
         """
-        data, at, read = block.data, 0, self._read
-        for number in range(block.rows):
+        text = block.data.decode("latin-1")
+        at, end = 0, row + block.rows
+        while row < end:
+            found: list[bytes] = []
+            damage: Exception | None = None
             try:
-                try:
-                    values, after = read(data, at)
-                except UnicodeDecodeError:
-                    values, after = self._read_any_text(data, at)
+                at = self._read(block.data, text, at, min(end - row, _ROWS), found)
             except (Damaged, IndexError, struct.error) as error:
-                raise Unreadable(f"the Avro data is damaged after row {row + number}: {error}") from None
-            at = after
-            if number >= passed_over:
-                yield self._record(values)
-
-    def _record(self, values: tuple[Any, ...]) -> bytes:
-        try:
-            if self._converts:
-                changed = list(values)
-                for nth, convert in self._converts:
-                    if changed[nth] is not None:
-                        changed[nth] = convert(changed[nth])
-                values = tuple(changed)
-            return _encode(self._made(values))
-        except UnicodeEncodeError:
-            return Malformed(b"", "holds a text that is not UTF-8")
-        except (ValueError, OverflowError, ArithmeticError, RecursionError) as error:
-            return Malformed(b"", f"holds a value that is none of its type: {error}")
+                damage = error
+            if row + len(found) > wanted:
+                first = max(row, wanted)
+                yield first, _as_texts(found[first - row :])
+            row += len(found)
+            if damage is not None:
+                raise Unreadable(f"the Avro data is damaged after row {row}: {damage}")
 
 
-def _object_maker(columns: list[str]) -> Callable[[tuple[Any, ...]], Any]:
-    return lambda values: dict(zip(columns, values, strict=True))
+def _as_dicts(columns: list[str], *, as_events: bool) -> tuple[_Expression, dict[str, Any]]:
+    """How a row becomes an object of its columns."""
+    keys = list(map(as_bytes, columns))
+
+    def made(*values: Any) -> dict[str, Any]:
+        row = dict(zip(keys, values, strict=True))
+        return as_event(row) if as_events else row
+
+    return lambda variables: f"encode(made({', '.join(variables)}))", {"encode": _encode, "made": made}
 
 
-def _event_maker(columns: list[str], resolved: Resolved) -> Callable[[tuple[Any, ...]], Any]:
-    """What makes an event of a row's values: a struct that leaves out what is null, which the encoder writes as fast as
-    a dict that would have to be made without them first."""
-    if "properties" in columns or len(set(columns)) < len(columns):
-        return lambda values: as_event(dict(zip(columns, values, strict=True)))
+def _as_structs(columns: list[str]) -> tuple[_Expression, dict[str, Any]]:
+    """How a row, whose first column is `event`, becomes an event: a struct that leaves out what is null, which the
+    encoder writes as fast as a dict that would have to be made without them first."""
     names = ["$insert_id" if name == "insert_id" and "$insert_id" not in columns else name for name in columns[1:]]
     fields = [(f"f{nth}", Any, None) for nth in range(len(names))]
-    rename = {f"f{nth}": name for nth, name in enumerate(names)}
+    rename = {f"f{nth}": as_bytes(name) for nth, name in enumerate(names)}
     properties = msgspec.defstruct("Properties", fields, rename=rename, omit_defaults=True, gc=False)
     event = msgspec.defstruct("Event", [("properties", Any), ("event", Any, None)], omit_defaults=True, gc=False)
-    return lambda values: event(properties(*values[1:]), values[0])
+    return (
+        lambda variables: f"encode(event(properties({', '.join(variables[1:])}), {variables[0]}))",
+        {"encode": _encode, "event": event, "properties": properties},
+    )
 
 
-def _batched(records: Iterator[bytes]) -> Iterator[list[bytes]]:
-    """The records in lists; those before one that cannot be read come, too."""
-    found: list[bytes] = []
+def _malformed(error: Exception) -> bytes:
+    return Malformed(b"", f"holds a value that is none of its type: {error}")
+
+
+def _as_texts(records: list[bytes]) -> list[bytes]:
+    """Records in whose texts each byte was a character, as what they are."""
+    if all(map(bytes.isascii, records)):
+        return records
+    return [record if record.isascii() else _as_text(record) for record in records]
+
+
+def _as_text(record: bytes) -> bytes:
     try:
-        for record in records:
-            found.append(record)
-            if len(found) == _ROWS:
-                yield found
-                found = []
-    except Unreadable:
-        if found:
-            yield found
-        raise
-    if found:
-        yield found
+        text = record.decode().encode("latin-1")
+        text.decode()
+    except UnicodeError:
+        return Malformed(b"", "holds a text that is not UTF-8")
+    return text

@@ -6,7 +6,6 @@ alone: https://avro.apache.org/docs/1.12.0/specification/#logical-types
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -100,8 +99,6 @@ class Types:
             return _each_value(self._convert(schema["values"]))
         if kind in RECORDS:
             return _fields({field["name"]: self._convert(field["type"]) for field in schema["fields"]})
-        if kind in {"float", "double"}:
-            return _finite
         return _logical(schema, is_time=is_time) if isinstance(schema, dict) else None
 
     def _convert_union(self, branches: list[Schema], is_time: bool) -> Convert | None:
@@ -109,13 +106,9 @@ class Types:
         found = [self._convert(branch, is_time=is_time) for branch in branches if branch != "null"]
         if len(found) == 1:
             return found[0]
-        if all(convert is None or convert is _finite for convert in found):
-            return _finite if any(found) else None
+        if not any(found):
+            return None
         return _by_kind([(_python_kind(self._resolved.type_of(branch)), self._convert(branch)) for branch in branches])
-
-
-def _finite(value: Any) -> Any:
-    return value if not isinstance(value, float) or math.isfinite(value) else None
 
 
 def _each(convert: Convert | None) -> Convert | None:
@@ -177,7 +170,7 @@ def _logical(schema: dict[str, Any], *, is_time: bool) -> Convert | None:
 def _logical_time(stem: str, per_second: int, *, is_time: bool) -> Convert | None:
     if stem in {"timestamp", "local-timestamp"}:
         if is_time:
-            return lambda value: value * 1_000 // per_second
+            return None if per_second == 1_000 else lambda value: value * 1_000 // per_second
         return lambda value: _iso(value, per_second)
     return (lambda value: _time_of_day(value * 1_000_000 // per_second)) if stem == "time" else None
 

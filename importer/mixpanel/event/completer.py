@@ -71,19 +71,22 @@ class Completer:
         self._whole = WholeEvents(with_ip=default_ip is not None)
         self._stretches = Stretches(self._ip, self._whole)
 
-    def stretches(self, records: list[bytes], *, are_lines: bool = False) -> Iterator[tuple[int, list[bytes]]]:
+    def stretches(
+        self, records: list[bytes], *, are_lines: bool = False, are_ascii: bool = False
+    ) -> Iterator[tuple[int, list[bytes]]]:
         """Completes records at once, as far as that goes, so that a bad one costs its neighbours nothing.
 
         Args:
             records: as `complete` gets them.
             are_lines: whether it is known that there are no line breaks in them, and that none is too long to be an
                 event. Of many at once that is known soon: looking for it in each takes half as long as decoding it.
+            are_ascii: whether it is known that all of them are ASCII; of many at once that is known sooner still.
 
         Yields:
             The index of a record, and the events of it and of those that follow, one of each; none where that record
             has to go through `complete`. Records that need no change are the events themselves.
         """
-        return self._stretches.of(records, are_lines=are_lines)
+        return self._stretches.of(records, are_lines=are_lines, are_ascii=are_ascii)
 
     def complete(self, record: bytes) -> bytes:
         """The record as an event, checked and completed; white space around it does not count.

@@ -71,9 +71,9 @@ class Filling:
 
     def one(self, record: bytes) -> bytes:
         """See `stretches.Way`."""
-        return b"".join(self.run([record]))
+        return b"".join(self.run([record], are_ascii=False))
 
-    def run(self, records: list[bytes]) -> list[bytes]:
+    def run(self, records: list[bytes], *, are_ascii: bool) -> list[bytes]:
         """See `stretches.Way`."""
         rest = iter(records)
         marked = map(bytes.replace, rest, repeat(self._opening), repeat(self._marked), repeat(1))
@@ -83,7 +83,7 @@ class Filling:
             records = records[: len(users)]
         elif not self._fit(marked):
             records = records[: len(records) - length_hint(rest) - 1]
-        if not are_sound(records, are_lines=True):
+        if not are_sound(records, are_lines=True, are_ascii=are_ascii):
             records = records[: leading(are_sound((one,), are_lines=True) for one in records)]
         return short(list(map(bytes.replace, records, repeat(self._opening), self._starts(records, users), repeat(1))))
 

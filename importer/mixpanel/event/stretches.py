@@ -55,8 +55,8 @@ class _Way(Protocol):
     def one(self, record: bytes) -> bytes:
         """The event of a record that is of this kind as far as the decoder looked; empty if it is not."""
 
-    def run(self, records: list[bytes]) -> list[bytes]:
-        """The events of records from the first on, up to one that is of another kind; the records where all are."""
+    def run(self, records: list[bytes], *, are_ascii: bool) -> list[bytes]:
+        """The events of records from the first on, up to one that is of another kind."""
 
 
 class Stretches:
@@ -69,36 +69,42 @@ class Stretches:
 
     def __init__(self, ip: bytes | None, whole: WholeEvents) -> None:
         self._ip = ip
-        self._whole = _Whole(whole)
+        self._whole: _Way = _Whole(whole)
+        self._usual: _Way = self._whole  # what went all through last, which is what the next begins with
         self._filling: dict[tuple[bytes, Lacks], Filling] = {}
 
-    def of(self, records: list[bytes], *, are_lines: bool) -> Iterator[tuple[int, list[bytes]]]:
+    def of(
+        self, records: list[bytes], *, are_lines: bool, are_ascii: bool = False
+    ) -> Iterator[tuple[int, list[bytes]]]:
         """Completes the records of a block.
 
         Args:
             records: as `Completer.complete` gets them.
-            are_lines: see `are_sound`.
+            are_lines, are_ascii: see `are_sound`.
 
         Yields:
             The index of a record, and the events of it and of those that follow, one of each; none where that record
             has to go through `Completer.complete`. Records that need no change are the events themselves.
         """
-        start, with_care, at_once = 0, 1, len(records)
+        start, with_care, at_once = 0, 0, len(records)
+        way: _Way | None = self._usual
         while start < len(records):
-            events, way = self._with_care(records[start : start + with_care])
+            events: list[bytes] = []
+            if with_care:
+                events, way = self._with_care(records[start : start + with_care])
             if way is None:
                 with_care = _MIN_WITH_CARE
-                if not events:
-                    yield start, events
-                    start += 1
-                    continue
             else:
                 first = start + len(events)
-                some = records[first : first + at_once]
-                run = way.run(some)
+                some = records[first : first + at_once] if first or at_once < len(records) else records
+                run = way.run(some, are_ascii=are_ascii)
+                if len(run) == len(some):
+                    self._usual = way
+                    at_once *= 2
+                elif run or with_care:
+                    at_once = max(2 * len(run), _MIN_AT_ONCE)
                 with_care = min(2 * with_care, _MAX_WITH_CARE) if len(run) < with_care else _MIN_WITH_CARE
-                at_once = 2 * at_once if len(run) == len(some) else max(2 * len(run), _MIN_AT_ONCE)
-                events += run
+                events = events + run if events else run
             sendable = events if are_lines else short(_on_lines(events))
             if sendable:
                 yield start, sendable
@@ -153,8 +159,8 @@ class _Whole:
     def one(self, record: bytes) -> bytes:
         return record if are_sound((record,), are_lines=True) else b""
 
-    def run(self, records: list[bytes]) -> list[bytes]:
-        count = self._whole.count(records, are_lines=True)
+    def run(self, records: list[bytes], *, are_ascii: bool) -> list[bytes]:
+        count = self._whole.count(records, are_lines=True, are_ascii=are_ascii)
         return records if count == len(records) else records[:count]
 
 

@@ -55,12 +55,12 @@ class WholeEvents:
         except NOT_DECODED:
             return False
 
-    def count(self, records: Sequence[bytes], *, are_lines: bool) -> int:
+    def count(self, records: Sequence[bytes], *, are_lines: bool, are_ascii: bool) -> int:
         """How many of these can be sent as they are before the first that cannot.
 
         Args:
             records: as `Completer.complete` gets them.
-            are_lines: see `are_sound`.
+            are_lines, are_ascii: see `are_sound`.
         """
         rest, count = iter(records), len(records)
         while not self._run(rest):
@@ -68,9 +68,10 @@ class WholeEvents:
             if not self._learn(records[count:]):
                 break
             rest, count = iter(records[count:]), len(records)
-        if are_sound(records[:count], are_lines=are_lines):
+        some = records if count == len(records) else records[:count]
+        if are_sound(some, are_lines=are_lines, are_ascii=are_ascii):
             return count
-        return leading(are_sound((one,), are_lines=are_lines) for one in records[:count])
+        return leading(are_sound((one,), are_lines=are_lines) for one in some)
 
     def _run(self, records: Iterator[bytes]) -> bool:
         """Runs through whole events with names that are known; gives whether it came to the end."""
@@ -101,15 +102,17 @@ class WholeEvents:
         return msgspec.json.Decoder(event).decode
 
 
-def are_sound(records: Sequence[bytes], *, are_lines: bool) -> bool:
+def are_sound(records: Sequence[bytes], *, are_lines: bool, are_ascii: bool = False) -> bool:
     """Whether these, which a decoder took, can be sent in lines: of UTF-8, not nested too deep, without line breaks.
 
     Args:
         records: JSON, as far as a decoder looks that skips most of it.
         are_lines: whether it is known that there are no line breaks in them, and that none is too long to be an event.
+        are_ascii: whether it is known that all of them are ASCII.
     """
     try:
-        deque(map(bytes.decode, filterfalse(bytes.isascii, records)), maxlen=0)
+        if not are_ascii:
+            deque(map(bytes.decode, filterfalse(bytes.isascii, records)), maxlen=0)
     except UnicodeDecodeError:
         return False
     longest = max(map(len, records), default=0)

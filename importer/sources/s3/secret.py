@@ -1,0 +1,50 @@
+"""Credentials out of AWS Secrets Manager."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from importer.errors import SettingsError
+
+VARIABLE = "MIXPANEL_SECRET_ARN"
+"""The variable that names the secret: a JSON object of `MIXPANEL_…` settings, or a project's token alone."""
+
+_OURS = "MIXPANEL_"
+
+
+def with_secret(variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables, with those that the secret holds in the place of their own.
+
+    Raises:
+        SettingsError: it cannot be read, or is neither of the two.
+    """
+    found = {name: value for name, value in variables.items() if name != VARIABLE}
+    if name := variables.get(VARIABLE, "").strip():
+        found |= _settings(_value(name))
+    return found
+
+
+def _value(name: str) -> str:
+    import boto3  # noqa: PLC0415
+
+    try:
+        answer = boto3.session.Session().client("secretsmanager").get_secret_value(SecretId=name)
+    except Exception as error:
+        raise SettingsError(f"{VARIABLE} names a secret that cannot be read: {type(error).__name__}: {error}") from None
+    return str(answer.get("SecretString", "")).strip()
+
+
+def _settings(secret: str) -> dict[str, str]:
+    if secret and not secret.startswith("{"):
+        return {"MIXPANEL_PROJECT_TOKEN": secret}
+    try:
+        given = msgspec.json.decode(secret, type=dict[str, str])
+    except msgspec.MsgspecError:
+        given = {}
+    if not given or not all(name.startswith(_OURS) for name in given):
+        raise SettingsError(
+            f"{VARIABLE} names a secret that is neither a project's token nor JSON of MIXPANEL_… texts."
+        )
+    return given
