@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -30,7 +32,7 @@ from sandbox.processes import ROOT, Service
 from sandbox.screen import Screen
 from sandbox.topic import emulator as pubsub_emulator
 from sandbox.topic import server as topic
-from sandbox.variables import Variables, VariablesError, transform_files, variables
+from sandbox.variables import Variables, VariablesError, mapping_file, transform_files, variables
 from sandbox.watch import Changes, files_under
 
 _LOOK_EVERY = 0.2
@@ -53,6 +55,7 @@ class SandboxError(Exception):
 class Options:
     """What the command line says. Ports are not 0 any more."""
 
+    mapping: str | None
     transform: str | None
     env_file: Path | None
     watch: Path | None
@@ -69,6 +72,7 @@ class Running:
         self._screen = screen
         self._news = News(screen)
         self._variables: Variables | None = None
+        self._picked: tuple[str | None, str | None] | None = None  # on the page, and what was set then
         self._stack = ExitStack()
 
     def __enter__(self) -> Running:
@@ -95,10 +99,11 @@ class Running:
         service = start(
             processes.service(
                 *("sandbox.mixpanel", "--port", port["page_port"], "--bucket-url", self.bucket.url, "--bucket", name),
-                environment={"PYTHONDONTWRITEBYTECODE": "1", "IMPORT_TRANSFORM": ""},
+                environment={"PYTHONDONTWRITEBYTECODE": "1", "IMPORT_TRANSFORM": "", "IMPORT_MAPPING": ""},
             )
         )
         self._services.append(service)
+        self._view = service
         self.standin = Standin(service.url)
         self._places = {"MIXPANEL_API_URL": self.standin.url, "STORAGE_EMULATOR_HOST": self.bucket.url}
         self.topic: Topic | EmulatedTopic
@@ -134,18 +139,20 @@ class Running:
         """
         try:
             self._read_settings()
+            self._tell_view("starting")
             self.functions.start(self._variables.all if self._variables else {})
         except (VariablesError, NotStartedError) as error:
-            self._stay_down()
+            self._stay_down(str(error))
             return str(error)
         else:
             self.bucket.send_events_to(self.functions.url("gcs_import"))
             self.topic.push_to(self.functions.url("pubsub_import"))
+            self._tell_view("running")
             return None
 
     def _read_settings(self) -> None:
         given = self._options
-        found = variables(os.environ, given.env_file, given.transform, self._places)
+        found = variables(os.environ, given.env_file, given.transform, self._places, given.mapping)
         if found.topic and isinstance(self.topic, EmulatedTopic):
             self.topic.make(found.topic)
         elif found.topic:
@@ -154,11 +161,23 @@ class Running:
             )
         for name in found.buckets():
             self.bucket.make(name)
-        before, self._variables = self._variables, found
-        if before is None or before.transform != found.transform:
-            self.standin.preview_by(found.transform)
+        if self._picked and found.given.get("IMPORT_MAPPING") != self._picked[1]:
+            self._picked = None  # what is set has changed since
+        self._variables = found.with_mapping(self._picked[0]) if self._picked else found
 
-    def _stay_down(self) -> None:
+    def _tell_view(self, state: str, why: str | None = None) -> None:
+        """Says to the page how it is with the functions, and what they and previews go by."""
+        found = self._variables
+        told: dict[str, Any] = {"functions": {"state": state, "why": why}}
+        if found:
+            told |= {"mapping": found.mapping, "transform": found.transform, "rejects": found.rejects}
+            told["environment"] = dict(found.all)
+        kind = "topic" if isinstance(self.topic, Topic) else "gcloud_topic"
+        told[kind] = self.topic.url if isinstance(self.topic, Topic) else f"{self.topic.url}/v1/{topic.TOPIC}"
+        self.standin.tell_around(told)
+
+    def _stay_down(self, why: str) -> None:
+        self._tell_view("down", why)
         self.functions.stop()
         self.bucket.send_events_to(None)
         self.topic.push_to(None)
@@ -175,6 +194,8 @@ class Running:
         if self._variables:
             search = {**os.environ, **self._variables.all}
             yield from transform_files(self._variables.transform, search)
+            if file := mapping_file(self._variables.mapping):
+                yield file
         if self._options.env_file:
             yield self._options.env_file
 
@@ -191,6 +212,7 @@ class Running:
         while True:
             self._news.show(timeout=_LOOK_EVERY)
             self._check()
+            self._follow_view()
             if changed := sources.settled():
                 self._reload(changed)
             for path in folder.settled():
@@ -203,12 +225,26 @@ class Running:
         try:
             self.functions.check()
         except NotStartedError as error:
-            self._stay_down()
+            self._stay_down(str(error))
             self.complain(str(error))
 
     def _reload(self, changed: list[Path]) -> None:
         names = ", ".join(_short(path) for path in changed[:3]) + (", …" if len(changed) > 3 else "")
-        self._news.say(f"{names} changed: starting the functions again …", "bold")
+        self._start_again(f"{names} changed")
+
+    def _follow_view(self) -> None:
+        """Does what was picked on the page."""
+        picked: dict[str, str | None] = {}
+        while self._view.lines:
+            with contextlib.suppress(ValueError):
+                picked = json.loads(self._view.lines.popleft())
+        if "mapping" in picked:
+            name = picked["mapping"]
+            self._picked = name, self._variables.given.get("IMPORT_MAPPING") if self._variables else None
+            self._start_again(f"The mapping {name} is picked" if name else "No mapping is picked")
+
+    def _start_again(self, because: str) -> None:
+        self._news.say(f"{because}: starting the functions again …", "bold")
         began = time.monotonic()
         if why := self.run_functions():
             self.complain(why)
@@ -240,6 +276,8 @@ class Running:
         for name in ("gcs_import", "pubsub_import"):
             line(f"   {name:<15} {self.functions.url(name)}")
         line(f"   settings        {', '.join(sorted(given)) or 'all as by default'}")
+        mapping = self._variables.mapping if self._variables else None
+        line(f"   mapping         {mapping or 'none'}; another can be picked on the live view")
         if watch:
             line(f"   watched folder  {watch}: what is new or changed there is written to the bucket")
         line()
@@ -259,7 +297,10 @@ class Running:
         overrides = _overrides("PUBSUB", self.topic.url)
         command(f"   {overrides} gcloud pubsub topics publish {topic.TOPIC} --message='{event}'")
         line()
-        line("Change the transform, the settings or the importer, and the functions start again. Ctrl-C stops it all.")
+        line(
+            "Change the mapping, the transform, the settings or the importer, and the functions start again. "
+            "Ctrl-C stops it all."
+        )
         line()
 
 
@@ -299,8 +340,14 @@ def _arguments() -> argparse.ArgumentParser:
         description="Runs everything on this machine: a stand-in for Mixpanel with a live view, a bucket, a topic, and "
         "both functions as production runs them. Nothing leaves this machine.",
         epilog="The importer's settings (IMPORT_…, MIXPANEL_…, LOG_LEVEL) are taken from the shell as well; --env-file "
-        "comes before those, --transform before both. The functions start again when the Python files in the "
-        "transform's folder, the settings' file or the importer change.",
+        "comes before those, --mapping and --transform before both. The functions start again when the mapping file, "
+        "the Python files in the transform's folder, the settings' file or the importer change.",
+    )
+    parser.add_argument(
+        "--mapping",
+        metavar="NAME|FILE",
+        help="a ready mapping's name, auto, or a mapping file; another can be picked on the live view (default: "
+        "IMPORT_MAPPING, or auto)",
     )
     parser.add_argument(
         "--transform",
@@ -351,6 +398,7 @@ def _options() -> Options:
     if given.env_file and not given.env_file.is_file():
         parser.error(f"--env-file: there is no file {given.env_file}")
     return Options(
+        mapping=given.mapping,
         transform=given.transform,
         env_file=given.env_file.resolve() if given.env_file else None,
         watch=given.watch.resolve() if given.watch else None,

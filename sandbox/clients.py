@@ -35,6 +35,14 @@ class Standin:
         """Has previews apply this transform (`module:function`) from now on."""
         _post(f"{self.url}/sandbox/transform", {"name": transform})
 
+    def tell_around(self, told: dict[str, Any]) -> None:
+        """Says what runs around it; see `sandbox.mixpanel.surroundings.Surroundings`."""
+        _post(f"{self.url}/sandbox/around", told)
+
+    def pick_mapping(self, name: str | None) -> None:
+        """Picks a mapping, as one does on the page."""
+        _post(f"{self.url}/sandbox/mapping", {"name": name})
+
     def reset(self) -> None:
         """Forgets all events, counts and faults."""
         _post(f"{self.url}/sandbox/reset", {})

@@ -47,6 +47,7 @@ _OURS = (
     "FUNCTION_",
 )
 _PR_SET_PDEATHSIG = 1
+_KEPT_LINES = 10_000
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -204,6 +205,8 @@ class Service:
 
     process: Process
     ready: Mapping[str, Any]
+    lines: deque[str]
+    """What it wrote since, a line each: for its owner to take out."""
 
     @property
     def url(self) -> str:
@@ -240,7 +243,7 @@ def service(
     module: str, *options: str, environment: Mapping[str, str] | None = None, log: Path | None = None
 ) -> Iterator[Service]:
     """Runs `python -m MODULE OPTIONS…` until the `with` block is left; it is ready once it printed a line of JSON."""
-    lines: deque[str] = deque()
+    lines: deque[str] = deque(maxlen=_KEPT_LINES)
 
     def announced() -> dict[str, Any] | None:
         while lines:
@@ -252,7 +255,7 @@ def service(
     command = [PYTHON, "-m", module, *options]
     everything = {**os.environ, **(environment or {}), "PYTHONUNBUFFERED": "1"}
     with Process(command, name=module, environment=everything, on_line=lines.append, log=log) as process:
-        yield Service(process, process.wait_until(announced))
+        yield Service(process, process.wait_until(announced), lines)
 
 
 @contextmanager

@@ -18,6 +18,13 @@ _CREDENTIALS = (
     "MIXPANEL_PROJECT_TOKEN",
     "MIXPANEL_API_SECRET",
 )
+_HANDY = {
+    "IMPORT_REJECTS": "gs://sandbox-rejects/rejects",
+    "IMPORT_LOG_REJECTS": "1000",
+    "IMPORT_SOURCE_HEADER": "X-Import-Source",
+}
+"""What the functions are told here unless the user says otherwise, so that the page can show it all."""
+
 _OF_THE_IMPORTER = ("MIXPANEL_", "IMPORT_", "LOG_LEVEL")
 
 
@@ -31,7 +38,8 @@ class Variables:
 
     Attributes:
         given: those that the user gave, wherever.
-        all: these, a made-up project token if there are no credentials among them, and where the stand-ins are.
+        all: these, a made-up project token if there are no credentials among them, what else is handy here (`auto`,
+            rejects in the local bucket), and where the stand-ins are.
     """
 
     given: Mapping[str, str]
@@ -42,10 +50,25 @@ class Variables:
         """The user's own mapping, as `module:function`."""
         return self.given.get("IMPORT_TRANSFORM") or None
 
+    @property
+    def mapping(self) -> str | None:
+        """The mapping that the functions use."""
+        return self.all.get("IMPORT_MAPPING") or None
+
+    @property
+    def rejects(self) -> str | None:
+        """The address in the local bucket that rejects are stored under, if they are."""
+        where = self.all.get("IMPORT_REJECTS", "")
+        return where if where.startswith("gs://") else None
+
+    def with_mapping(self, name: str | None) -> Variables:
+        """The same, with this mapping in use."""
+        return Variables(self.given, {**self.all, "IMPORT_MAPPING": name or ""})
+
     def buckets(self) -> Iterator[str]:
         """The buckets that settings name; they have to be there."""
         for name in ("IMPORT_REJECTS", "IMPORT_CHECKPOINTS"):
-            if found := re.match(r"gs://([^/]+)/", self.given.get(name, "")):
+            if found := re.match(r"gs://([^/]+)/", self.all.get(name, "")):
                 yield found[1]
 
     @property
@@ -56,7 +79,11 @@ class Variables:
 
 
 def variables(
-    shell: Mapping[str, str], file: Path | None, transform: str | None, places: Mapping[str, str]
+    shell: Mapping[str, str],
+    file: Path | None,
+    transform: str | None,
+    places: Mapping[str, str],
+    mapping: str | None = None,
 ) -> Variables:
     """Puts the settings together: the command line's before the file's, the file's before the shell's.
 
@@ -65,6 +92,7 @@ def variables(
         file: lines `NAME=value`; also what the transform may want of the environment.
         transform: the command line's.
         places: where the stand-ins are; nothing overrides that, so that nothing leaves this machine.
+        mapping: the command line's.
 
     Raises:
         VariablesError: the file cannot be read.
@@ -77,10 +105,15 @@ def variables(
             raise VariablesError(str(error)) from None
     if transform:
         given["IMPORT_TRANSFORM"] = transform
+    if mapping:
+        given["IMPORT_MAPPING"] = mapping
     for name in places:
         given.pop(name, None)
     signed = any(given.get(name, "").strip() for name in _CREDENTIALS)
-    return Variables(given, {**given, **({} if signed else {"MIXPANEL_PROJECT_TOKEN": "sandbox"}), **places})
+    handy = {**_HANDY, **({} if signed else {"MIXPANEL_PROJECT_TOKEN": "sandbox"})}
+    # A transform of one's own may take records of any shape: with it, no mapping goes before it unless one is named.
+    handy |= {} if given.get("IMPORT_TRANSFORM") else {"IMPORT_MAPPING": "auto"}
+    return Variables(given, {**handy, **given, **places})
 
 
 def transform_files(transform: str | None, search: Mapping[str, str]) -> Iterator[Path]:
@@ -101,3 +134,8 @@ def transform_files(transform: str | None, search: Mapping[str, str]) -> Iterato
         path = list(found.submodule_search_locations or [])
     if found and found.origin:
         yield from Path(found.origin).parent.glob("*.py")
+
+
+def mapping_file(mapping: str | None) -> Path | None:
+    """The file that a mapping is in, where it is none of the ready ones. The functions look for it from the project."""
+    return ROOT / mapping if mapping and mapping.endswith(".toml") else None

@@ -27,7 +27,8 @@ _PAGE = b"<!doctype html><title>Please wait</title><p>The service will be back s
 
 
 class Answer(Struct, kw_only=True):
-    """An answer, and what was done for it: events and uncompressed bytes that came in, events taken and refused."""
+    """An answer, and what was done for it: events and uncompressed bytes that came in, events taken and refused; the
+    reason, where it is no success."""
 
     status: int
     body: bytes
@@ -37,6 +38,7 @@ class Answer(Struct, kw_only=True):
     imported: int = 0
     duplicates: int = 0
     rejects: Sequence[Reject] = ()
+    reason: str = ""
 
 
 def ok(imported: int) -> Answer:
@@ -56,14 +58,16 @@ def partial(imported: int, refused: Sequence[Rejected], id_spelling: str) -> Ans
         "num_records_imported": imported,
         "status": "Bad Request",
     }
-    return Answer(status=400, body=msgspec.json.encode(body), imported=imported)
+    first = refused[0].problem.message
+    reason = first if len(refused) == 1 else f"{first}; and {len(refused) - 1:,} more"
+    return Answer(status=400, body=msgspec.json.encode(body), imported=imported, reason=reason)
 
 
 def error(status: int, text: str | None = None) -> Answer:
     """Nothing was taken."""
     words = _STATUS.get(status) or HTTPStatus(status).phrase
     body: dict[str, Any] = {"code": status, "error": text or _ERROR.get(status, words), "status": words}
-    return Answer(status=status, body=msgspec.json.encode(body))
+    return Answer(status=status, body=msgspec.json.encode(body), reason=body["error"])
 
 
 def page() -> Answer:

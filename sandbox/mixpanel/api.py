@@ -7,19 +7,26 @@ GET answers with JSON; where there are many rows with the newest first, `limit` 
     events     those kept in full; `event`, `user` and `source` are texts that the event's are to contain
     requests, rejects, sources, faults
     stream     server-sent events, see `sandbox.mixpanel.feed`
+    download   the rejects as they are stored, lines of JSON; `source` is a text that theirs is to contain
 
 POST takes JSON unless said otherwise:
 
     faults     turns the switches given, see `sandbox.mixpanel.faults.Switches`
-    reset      forgets everything
+    reset      forgets everything, the rejects that are stored too
     log        the importer's log, line by line
     upload     a file's content, with its `name` in the query: writes it to the local bucket
+    publish    a message's data: publishes it to the local topic
     preview    {"text": …}: what would become of some records, see `sandbox.mixpanel.preview`
+    preview_file  the same of a file's content, with its `name`, and `cut=1` where it is only the beginning
+    mapping    {"name": … or null}: what the functions and previews apply from now on, as IMPORT_MAPPING
     transform  {"name": "module:function" or null}: what a preview applies from now on
+    send_again sends the rejects that are stored again
+    around     what the program that runs all this says of it, see `sandbox.mixpanel.surroundings.Surroundings`
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from itertools import islice
 from typing import Any
@@ -32,9 +39,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from sandbox.mixpanel import feed
-from sandbox.mixpanel.preview import MAX_BYTES, PreviewError, preview
+from sandbox.mixpanel.preview import MAX_BYTES, MAX_FILE_BYTES, PreviewError, preview
+from sandbox.mixpanel.publishing import MAX_MESSAGE_BYTES, publish
 from sandbox.mixpanel.state import Sandbox
-from sandbox.mixpanel.store import Store
+from sandbox.mixpanel.store import RECENT_REJECTS, Store
+from sandbox.mixpanel.stored_rejects import ResendError, StoredRejects
+from sandbox.mixpanel.surroundings import Surroundings, ask_for_mapping
 from sandbox.switches import SwitchError
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -48,8 +58,10 @@ MAX_UPLOADED = 200_000_000
 def routes(sandbox: Sandbox) -> list[Route]:
     """The routes of the API, for the sandbox given."""
     api = _Api(sandbox)
-    reading = (api.summary, api.ids, api.events, api.requests, api.rejects, api.sources, api.faults, api.stream)
-    writing = (api.reset, api.log, api.upload, api.preview, api.transform)
+    reading = [api.summary, api.ids, api.events, api.requests, api.rejects, api.sources, api.faults, api.stream]
+    reading += [api.download]
+    writing = [api.reset, api.log, api.upload, api.publish, api.preview, api.preview_file, api.mapping, api.transform]
+    writing += [api.send_again, api.around]
     return [
         *(Route(f"/sandbox/{each.__name__}", each) for each in reading),
         *(Route(f"/sandbox/{each.__name__}", _not_for_strangers(each), methods=["POST"]) for each in writing),
@@ -101,6 +113,8 @@ class _Api:
         return feed.stream(self._sandbox, request)
 
     async def reset(self, _: Request) -> Response:
+        if rejects := self._stored_rejects():
+            await run_in_threadpool(rejects.clear)
         self._sandbox.reset()
         return _json({})
 
@@ -121,23 +135,96 @@ class _Api:
             return _error(502, f"The bucket at {bucket.url} did not take it: {type(error).__name__}.")
         return _json({"name": f"gs://{bucket.name}/{name}", "generation": generation})
 
+    async def publish(self, request: Request) -> Response:
+        around = self._sandbox.around
+        if not around.topic and not around.gcloud_topic:
+            return _error(409, "There is no topic here: `make sandbox` starts one.")
+        if (data := await _body(request, MAX_MESSAGE_BYTES)) is None or not data:
+            return _error(400, f"A message has 1 to {MAX_MESSAGE_BYTES:,} bytes.")
+        try:
+            return _json({"id": await run_in_threadpool(publish, around.topic, around.gcloud_topic, data)})
+        except requests.RequestException as error:
+            return _error(502, f"The topic did not take it: {type(error).__name__}.")
+
     async def preview(self, request: Request) -> Response:
         if (content := await _body(request, MAX_BYTES)) is None:
             return _error(413, f"A preview takes at most {MAX_BYTES:,} bytes.")
         try:
-            text = msgspec.json.decode(content, type=dict[str, str])["text"]
-            return _json(await preview(text.encode(), self._sandbox.transform))
+            return await self._previewed(msgspec.json.decode(content, type=dict[str, str])["text"].encode())
         except (msgspec.DecodeError, KeyError):
             return _error(400, 'A preview takes {"text": …}.')
+
+    async def preview_file(self, request: Request) -> Response:
+        if (content := await _body(request, MAX_FILE_BYTES)) is None:
+            return _error(413, f"A preview takes at most {MAX_FILE_BYTES:,} bytes of a file.")
+        query = request.query_params
+        return await self._previewed(content, query.get("name", ""), is_cut=query.get("cut") == "1")
+
+    async def _previewed(self, content: bytes, name: str = "", *, is_cut: bool = False) -> Response:
+        around = self._sandbox.around
+        try:
+            made = await preview(
+                content,
+                mapping=around.mapping,
+                transform=around.transform,
+                environment=around.environment,
+                name=name,
+                is_cut=is_cut,
+            )
         except PreviewError as error:
             return _error(422, str(error))
+        return _json(made)
+
+    async def mapping(self, request: Request) -> Response:
+        try:
+            name = (_names(await request.body())["name"] or "").strip() or None
+        except (msgspec.DecodeError, KeyError):
+            return _error(400, 'A mapping is {"name": "auto"}, a ready mapping, a file (*.toml), or null for none.')
+        self._sandbox.picked(name)
+        ask_for_mapping(name)
+        return _json({})
 
     async def transform(self, request: Request) -> Response:
         try:
-            self._sandbox.transform = msgspec.json.decode(await request.body(), type=dict[str, str | None])["name"]
+            name = _names(await request.body())["name"]
         except (msgspec.DecodeError, KeyError):
             return _error(400, 'A transform is {"name": "module:function"}, or null for none.')
+        self._sandbox.around = msgspec.structs.replace(self._sandbox.around, transform=name)
         return _json({})
+
+    async def around(self, request: Request) -> Response:
+        try:
+            self._sandbox.around = msgspec.json.decode(await request.body(), type=Surroundings)
+        except msgspec.DecodeError as error:
+            return _error(400, f"{error}.")
+        return _json({})
+
+    async def download(self, request: Request) -> Response:
+        rejects = self._stored_rejects()
+        if rejects is None:
+            return _error(409, "The rejects are not stored here, but in the log alone.")
+        wanted = request.query_params.get("source", "")
+        headers = {"Content-Disposition": 'attachment; filename="rejects.jsonl"'}
+        return StreamingResponse(rejects.lines(wanted), media_type="application/x-ndjson", headers=headers)
+
+    async def send_again(self, _: Request) -> Response:
+        rejects = self._stored_rejects()
+        if rejects is None:
+            return _error(409, "The rejects are not stored here, but in the log alone.")
+        if self._sandbox.around.functions.state == "down":
+            return _error(409, "The functions do not run, and the rejects would fare no better: mend that first.")
+        began = time.time()
+        try:
+            outcome = await rejects.send_again(self._sandbox.around)
+            again = await run_in_threadpool(rejects.newest, RECENT_REJECTS)
+        except ResendError as error:
+            return _error(502, str(error))
+        self._sandbox.reports.sent_again(again, outcome.rejected, began)
+        return _json(outcome)
+
+    def _stored_rejects(self) -> StoredRejects | None:
+        where, bucket = self._sandbox.around.rejects, self._sandbox.bucket
+        return StoredRejects(bucket.url, where) if where and bucket else None
 
     async def faults(self, _: Request) -> Response:
         return _json(self._sandbox.faults.shown())
@@ -162,6 +249,10 @@ async def _body(request: Request, most: int) -> bytes | None:
         if len(body) <= most:
             body += chunk
     return bytes(body) if len(body) <= most else None
+
+
+def _names(body: bytes) -> dict[str, str | None]:
+    return msgspec.json.decode(body, type=dict[str, str | None])
 
 
 def _limit(request: Request) -> int:

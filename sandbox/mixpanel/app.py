@@ -14,6 +14,7 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Mapping
 from email.utils import formatdate
 from urllib.parse import unquote
 
@@ -24,7 +25,7 @@ from starlette.types import Receive, Scope, Send
 
 from importer.mixpanel import judge, rules
 from sandbox.clients import Bucket
-from sandbox.mixpanel import answers, api, page, request
+from sandbox.mixpanel import answers, api, page, request, sdk_calls
 from sandbox.mixpanel.answers import Answer
 from sandbox.mixpanel.faults import TAKEN_FIRST, Faults, Kind
 from sandbox.mixpanel.state import Sandbox
@@ -44,7 +45,12 @@ def create_app(sandbox: Sandbox | None = None) -> Starlette:
     """The stand-in as an ASGI application, over a state of its own or the one given."""
     sandbox = sandbox or Sandbox()
     return Starlette(
-        routes=[Route("/import", ImportEndpoint(sandbox), methods=["POST"]), *api.routes(sandbox), *page.routes()]
+        routes=[
+            Route("/import", ImportEndpoint(sandbox), methods=["POST"]),
+            *api.routes(sandbox),
+            *page.routes(),
+            *sdk_calls.routes(sandbox),
+        ]
     )
 
 
@@ -63,7 +69,7 @@ class ImportEndpoint:
         answer = _handle(self._sandbox, call, wire, fate)
         delay = faults.delay() + (faults.switches.hang_seconds if fate == "hang" else 0)
         seconds = time.perf_counter() - started + delay
-        store.finish(call.record(answer, len(wire), seconds, fate), answer.rejects)
+        self._sandbox.finish(call.record(answer, len(wire), seconds, fate), answer.rejects)
         if delay:
             await asyncio.sleep(delay)
         if fate in _CUT:
@@ -98,10 +104,21 @@ class _Call:
             auth=self.signature.kind if self.signature else "none",
             source=self.source,
             fault=None if fate is None else str(fate),
+            encoding=self.headers.get("content-encoding", "").strip().lower().replace("identity", ""),
+            reason=_WHAT_BEFELL.get(fate, answer.reason) if isinstance(fate, str) else answer.reason,
         )
 
 
 _CUT = frozenset({"cut_before", "cut_after"})
+_WHAT_BEFELL: Mapping[str, str] = {
+    "cut_before": "the connection was reset before anything was taken",
+    "cut_after": "the events were taken, and then the connection was reset without an answer",
+    "hang": "the events were taken, and the answer came late",
+    "truncated": "the events were taken, and the answer broke off before its end",
+    "html": "a web page was answered, and nothing was taken",
+    "garbage": "the events were taken, and the answer was not JSON",
+    "short_count": "only a part of the events was taken, as the answer says",
+}
 
 
 def _handle(sandbox: Sandbox, call: _Call, wire: bytes, fate: int | Kind | None) -> Answer:
@@ -259,13 +276,15 @@ def main() -> None:
     parser.add_argument("--credentials", metavar="USER:SECRET|TOKEN", help="accept only these")
     parser.add_argument("--bucket-url", help="the local bucket's address, to which the page can upload files")
     parser.add_argument("--bucket", default="events", help="the local bucket's name")
-    parser.add_argument("--transform", metavar="MODULE:FUNCTION", help="what the page's preview applies")
+    parser.add_argument("--mapping", metavar="NAME|FILE", help="what the page's preview applies, such as auto")
+    parser.add_argument("--transform", metavar="MODULE:FUNCTION", help="the same")
     given = parser.parse_args()
     sandbox = Sandbox(
         seed=given.seed,
         count_only=given.count_only,
         credentials=given.credentials,
         bucket=Bucket(given.bucket_url, given.bucket) if given.bucket_url else None,
+        mapping=given.mapping or os.environ.get("IMPORT_MAPPING") or None,
         transform=given.transform or os.environ.get("IMPORT_TRANSFORM") or None,
     )
     serve(create_app(sandbox), given.host, given.port)

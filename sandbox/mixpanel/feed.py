@@ -18,7 +18,8 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import StreamingResponse
 
 from importer.mixpanel.judge import Event
-from sandbox.mixpanel.import_log import Source, SourceReject
+from sandbox.mixpanel.import_log import Source, SourceReject, grouped
+from sandbox.mixpanel.reject_groups import event_and_user, kind_of
 from sandbox.mixpanel.state import Sandbox
 from sandbox.mixpanel.store import Batch, Reject, Request
 
@@ -28,12 +29,17 @@ SILENCE = 10.0
 """Seconds after which a message is sent even if there is nothing to say, so that a connection that died is noticed."""
 MAX_ROWS = 20
 """Rows of each kind in one message."""
+MAX_ALL = 200
+"""Events that came since the last message of which no sample is made: so many are shown, each."""
 MAX_EXAMINED = 2_000
 """Events that are looked at for one message."""
-FIRST_ROWS = 100
+FIRST_ROWS = 200
 """Rows of each kind in the first message."""
 MAX_TEXT = 32_000
 """Characters of one event that are shown."""
+
+_FIRST_REJECTS = 1_000
+"""Rejects of the stand-in's own that are looked at."""
 
 T = TypeVar("T")
 
@@ -41,26 +47,57 @@ _decode = msgspec.json.Decoder(Event).decode
 
 
 class Wanted(Struct, frozen=True):
-    """Which events to show: those whose name, user and source contain these texts, whatever their case."""
+    """What to show: that whose name, user and source contain these texts, whatever their case.
+
+    Attributes:
+        event, user, source: of events and rejects; requests and sources have a source alone.
+        reason: of rejects: a part of it, or the kind of the group.
+        answer: of requests: the status, or a part of what is said of it.
+        request: the number of a request, for its events and rejects, and for itself.
+    """
 
     event: str = ""
     user: str = ""
     source: str = ""
+    reason: str = ""
+    answer: str = ""
+    request: str = ""
 
     @classmethod
     def by(cls, request: HttpRequest) -> Wanted:
         """What a request's query asks for."""
-        query = request.query_params
-        return cls(*(query.get(name, "").strip().casefold() for name in ("event", "user", "source")))
+        return cls(**{name: request.query_params.get(name, "").strip().casefold() for name in cls.__struct_fields__})
 
     def includes(self, batch: Batch, line: bytes) -> bool:
         """Whether an event is one of them."""
-        if self.source not in batch.source.casefold():
+        if self.source not in batch.source.casefold() or self.request not in {"", str(batch.request)}:
             return False
         if not self.event and not self.user:
             return True
         event = _decode(line)
         return self.event in event.event.casefold() and self.user in event.properties.distinct_id.casefold()
+
+    def includes_request(self, request: Request) -> bool:
+        """Whether a request is one of them."""
+        said = f"{request.status or 'no answer'} {request.fault or ''} {request.reason} {request.path}"
+        return (
+            self.source in request.source.casefold()
+            and self.answer in said.casefold()
+            and self.request in {"", str(request.n)}
+        )
+
+    def includes_reject(self, reject: SourceReject, *, of_any_kind: bool = False) -> bool:
+        """Whether a reject is one of them; where `of_any_kind`, whatever its reason."""
+        return (
+            (not self.source or self.source in reject.source.casefold())
+            and (of_any_kind or self.reason == reject.kind.casefold() or self.reason in reject.reason.casefold())
+            and (not self.event or self.event in reject.event.casefold())
+            and (not self.user or self.user in (reject.user or reject.event).casefold())
+        )
+
+    def includes_source(self, source: Source) -> bool:
+        """Whether a source is one of them."""
+        return self.source in source.name.casefold() or self.source.startswith(source.name.casefold() + "#")
 
 
 class Shown(Struct, frozen=True):
@@ -87,6 +124,9 @@ class Refused(Struct, frozen=True):
     reason: str
     insert_id: str | None
     event: str
+    kind: str
+    name: str
+    user: str
 
 
 def stream(sandbox: Sandbox, request: HttpRequest) -> StreamingResponse:
@@ -125,6 +165,7 @@ class Feed:
         known = (
             self._store is sandbox.store,
             self._heard == sandbox.reports.heard,
+            self._generation == (sandbox.reports.generation if sandbox.reports.heard else 0),
             self._setting == sandbox.setting(),
         )
         begins = not self._began or not all(known)
@@ -135,10 +176,12 @@ class Feed:
             "events": self._newest(most) if begins else self._sample(),
             "requests": self._new_requests(most),
             "rejects": self._new_rejects(most),
+            "groups": self._groups(),
             "sources": self._changed_sources(),
             "history": self._new_seconds(),
             "counts": self._if_changed("counts", self._counts()),
             "faults": self._if_changed("faults", sandbox.faults.shown()),
+            "around": self._if_changed("around", sandbox.around.shown()),
         }
         self._began = True
         self._batches = self._store.batches_taken
@@ -151,6 +194,8 @@ class Feed:
         """Back to where nothing was told."""
         self._store = self._sandbox.store
         self._heard = self._sandbox.reports.heard
+        self._generation = self._sandbox.reports.generation if self._heard else 0
+        self._grouped = -1
         self._setting = self._sandbox.setting()
         self._requests = self._batches = self._rejects = self._changes = 0
         self._seconds: list[list[int]] = []
@@ -165,34 +210,60 @@ class Feed:
         batches = _last(self._store.batches, self._store.batches_taken - self._batches, MAX_EXAMINED)
         new = ((batch, line) for batch in batches for line in reversed(batch.lines))
         found = [pair for pair in islice(new, MAX_EXAMINED) if self._wanted.includes(*pair)]
-        step = -(-len(found) // MAX_ROWS) or 1
+        step = 1 if len(found) <= MAX_ALL else -(-len(found) // MAX_ROWS)
         return [_shown(*pair) for pair in found[::step]]
 
     def _new_requests(self, most: int) -> list[Request]:
         new, self._requests = self._store.finished - self._requests, self._store.finished
-        return _last(self._store.requests, new, most)
+        found = islice(reversed(self._store.requests), min(new, len(self._store.requests)))
+        return list(islice(filter(self._wanted.includes_request, found), most))
+
+    def _all_rejects(self) -> Sequence[SourceReject]:
+        """Once the importer is heard, its own rejects: they include what Mixpanel refused."""
+        return self._sandbox.reports.rejects if self._heard else self._store_rejects()
+
+    def _store_rejects(self) -> Sequence[SourceReject]:
+        return [_by_standin(each) for each in list(self._store.rejects)[-_FIRST_REJECTS:]]
+
+    def _rejects_taken(self) -> int:
+        return self._sandbox.reports.rejects_taken if self._heard else self._store.rejected
 
     def _new_rejects(self, most: int) -> list[Refused]:
-        """Once the importer is heard, its own rejects: they include what Mixpanel refused."""
-        reports, store = self._sandbox.reports, self._store
-        count = reports.rejects_taken if self._heard else store.rejected
+        count = self._rejects_taken()
         new, self._rejects = count - self._rejects, count
-        if self._heard:
-            return [_by_importer(each) for each in _last(reports.rejects, new, most)]
-        return [_by_standin(each) for each in _last(store.rejects, new, most)]
+        if not new:
+            return []
+        found = islice(reversed(self._all_rejects()), new)
+        return [_refused(each) for each in islice(filter(self._wanted.includes_reject, found), most)]
+
+    def _groups(self) -> dict[str, Any] | None:
+        """The rejects that are wanted, whatever their reason, by what their reasons have in common."""
+        count = self._rejects_taken()
+        if count == self._grouped:
+            return None
+        self._grouped = count
+        wanted = self._wanted
+        found = [each for each in self._all_rejects() if wanted.includes_reject(each, of_any_kind=True)]
+        return {"groups": grouped(found), "kept": len(found), "taken": count}
 
     def _changed_sources(self) -> list[Source]:
         reports = self._sandbox.reports
-        changed = list(islice(reports.newest_sources(self._changes), FIRST_ROWS))
+        found = filter(self._wanted.includes_source, reports.newest_sources(self._changes))
+        changed = list(islice(found, FIRST_ROWS))
         self._changes = reports.changes
         return changed
 
     def _new_seconds(self) -> list[list[int]]:
-        """The seconds not told yet, as [when, imported, duplicates, rejected], from the last one told if it went on."""
+        """The seconds not told yet, as [when, imported, duplicates, rejected, throttled, failed], from the last one
+        that was told of, if it went on."""
         last = self._seconds[0][0] if self._seconds else 0
         new = takewhile(lambda second: second.at >= last, reversed(self._store.history))
         told = [
-            [each.at, each.imported, each.duplicates, each.reported if self._heard else each.refused] for each in new
+            [
+                *(each.at, each.imported, each.duplicates, each.reported if self._heard else each.refused),
+                *(each.throttled, each.failed),
+            ]
+            for each in new
         ][::-1]
         if told == self._seconds:
             return []
@@ -201,7 +272,14 @@ class Feed:
 
     def _counts(self) -> dict[str, Any]:
         store = self._store
-        told = {"refused": store.rejected, "rejected": self._sandbox.rejected, "tells_sources": store.tells_sources}
+        reports = self._sandbox.reports
+        told = {
+            "refused": store.rejected,
+            "rejected": self._sandbox.rejected,
+            "tells_sources": store.tells_sources,
+            "sources": reports.sources,
+            "at_work": reports.at_work,
+        }
         return {**store.summary(), **told}
 
     def _if_changed(self, name: str, value: dict[str, Any]) -> dict[str, Any] | None:
@@ -232,7 +310,7 @@ def _shown(batch: Batch, line: bytes) -> Shown:
     )
 
 
-def _by_importer(reject: SourceReject) -> Refused:
+def _refused(reject: SourceReject) -> Refused:
     return Refused(
         at=reject.at,
         source=reject.source,
@@ -241,16 +319,22 @@ def _by_importer(reject: SourceReject) -> Refused:
         reason=reject.reason,
         insert_id=reject.insert_id,
         event=reject.event,
+        kind=reject.kind,
+        name=reject.name,
+        user=reject.user,
     )
 
 
-def _by_standin(reject: Reject) -> Refused:
-    return Refused(
+def _by_standin(reject: Reject) -> SourceReject:
+    name, user = event_and_user(reject.event)
+    return SourceReject(
         at=reject.at,
         source=reject.source or f"request {reject.request}",
-        line=None,
         field=reject.field,
         reason=reject.message,
         insert_id=reject.insert_id,
         event=reject.event,
+        kind=kind_of(reject.message),
+        name=name,
+        user=user,
     )

@@ -1,4 +1,4 @@
-"""The live view's page: three files, served as they are."""
+"""The live view's page: files that are served as they are, a script for each idea."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _HEADERS = {
     "Cache-Control": "no-cache",
     "X-Content-Type-Options": "nosniff",
 }
-_NAMES = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
+_NAMES = {f"/{file.name}": file for file in FILES.iterdir() if file.suffix in {".css", ".js"}}
+_NAMES["/"] = FILES / "index.html"
 
 
 def routes() -> list[Route]:
@@ -24,4 +25,4 @@ def routes() -> list[Route]:
 
 
 async def _file(request: Request) -> FileResponse:
-    return FileResponse(FILES / _NAMES[request.url.path], headers=_HEADERS)
+    return FileResponse(_NAMES[request.url.path], headers=_HEADERS)

@@ -1,43 +1,65 @@
-"""What would become of some records, without importing them: by the transform, the importer, and Mixpanel's rules.
+"""What would become of some records, without importing them: by the mapping, its filters, the transform, the importer,
+and Mixpanel's rules.
 
-Each preview runs in a process of its own (`sandbox.mixpanel.previewer`), so that the transform and the importer are
-always those on disk, and a transform that fails, hangs or prints does no harm.
+Each preview runs in a process of its own (`sandbox.mixpanel.previewer`), so that the mapping, the transform and the
+importer are always those on disk, and a transform that fails, hangs or prints does no harm.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
 
-from sandbox.processes import ROOT
+from importer.core.explanation import Touch
+from sandbox.processes import ROOT, without_settings
 
 MAX_BYTES = 5_000_000
+"""Bytes of pasted text."""
+MAX_FILE_BYTES = 64_000_000
+"""Bytes of a file: one whose rows are found from its end (Parquet) comes whole."""
 PATIENCE = 10.0
 """Seconds after which a preview is given up."""
 
 
+class Outcome(Struct, frozen=True):
+    """One outcome of a record, as `importer.core.explanation.Explained`; the event is indented JSON."""
+
+    fate: str
+    event: str | None
+    touches: Sequence[Touch]
+    reason: str | None
+    field: str | None
+    by: str | None
+
+
 class Previewed(Struct, frozen=True):
-    """One record: the events it becomes, indented, or why it would be refused, by the importer or by Mixpanel."""
+    """One record: where it stands, what it holds (indented JSON where it is any), whose shape it has, its outcomes."""
 
     line: int
     record: str
-    events: Sequence[str] = ()
-    reason: str | None = None
-    field: str | None = None
-    by: str | None = None
+    recognised: str | None
+    outcomes: Sequence[Outcome] = ()
 
 
 class Preview(Struct, frozen=True):
     """Some records, previewed.
 
-    `more` says that there were more of them; `unreadable`, why there is an end to what can be read.
+    Attributes:
+        records: the first of them.
+        format: what the content is.
+        recognised: the titles of the tools that wrote them, with how many records each wrote.
+        more: whether there were more of them.
+        unreadable: why there is an end to what can be read.
     """
 
     records: Sequence[Previewed] = ()
+    format: str = ""
+    recognised: dict[str, int] = {}
     more: bool = False
     unreadable: str | None = None
 
@@ -46,17 +68,37 @@ class PreviewError(Exception):
     """There is no preview; the text is a sentence that says why."""
 
 
-async def preview(text: bytes, transform: str | None) -> Preview:
-    """Previews the records in `text`, which may be in any form that the importer takes.
+async def preview(
+    content: bytes,
+    *,
+    mapping: str | None,
+    transform: str | None,
+    environment: Mapping[str, str],
+    name: str = "",
+    is_cut: bool = False,
+) -> Preview:
+    """Previews the records in `content`, which may be in any form that the importer takes.
+
+    Args:
+        content: what a file holds, or was pasted.
+        mapping, transform: as IMPORT_MAPPING and IMPORT_TRANSFORM name them.
+        environment: the other settings, and the secrets that a mapping file may want.
+        name: the file's name.
+        is_cut: whether the content is only the beginning of a file.
 
     Raises:
-        PreviewError: the transform cannot be loaded, or took too long; the text is a sentence.
+        PreviewError: the mapping or the transform cannot be loaded, or took too long; the text is a sentence.
     """
-    command = [sys.executable, "-m", "sandbox.mixpanel.previewer", *(["--transform", transform] if transform else [])]
+    command = [sys.executable, "-m", "sandbox.mixpanel.previewer", "--name", name, *(["--cut"] if is_cut else [])]
+    command += ["--mapping", mapping] if mapping else []
+    command += ["--transform", transform] if transform else []
+    everything = {**without_settings(os.environ), **environment, "PYTHONDONTWRITEBYTECODE": "1"}
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe)
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, env=everything
+    )
     try:
-        made, said = await asyncio.wait_for(process.communicate(text), PATIENCE)
+        made, said = await asyncio.wait_for(process.communicate(content), PATIENCE)
     except TimeoutError:
         raise PreviewError(f"The preview was given up after {PATIENCE:g} seconds.") from None
     finally:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
+
+import msgspec
 
 from sandbox.clients import Bucket
 from sandbox.mixpanel.faults import Faults
 from sandbox.mixpanel.import_log import MAX_SOURCES, Reports
-from sandbox.mixpanel.store import HISTORY, LIMITS, Store
+from sandbox.mixpanel.store import HISTORY, LIMITS, Reject, Request, Store
+from sandbox.mixpanel.surroundings import MAPPINGS, Functions, Surroundings
 
 
 class Sandbox:
@@ -19,7 +23,8 @@ class Sandbox:
         count_only: whether events are only counted, neither checked nor kept, so that a benchmark measures its client.
         credentials: the only ones accepted, as `username:secret` or a lone token; any by default.
         bucket: where files dropped on the page go.
-        transform: what a preview applies, as `module:function`.
+        mapping: what a preview applies, as IMPORT_MAPPING names it.
+        transform: the same, as `module:function`.
     """
 
     def __init__(
@@ -29,6 +34,7 @@ class Sandbox:
         count_only: bool = False,
         credentials: str | None = None,
         bucket: Bucket | None = None,
+        mapping: str | None = None,
         transform: str | None = None,
     ) -> None:
         self.store = Store()
@@ -36,12 +42,17 @@ class Sandbox:
         self.faults = Faults(seed, credentials)
         self.count_only = count_only
         self.bucket = bucket
-        self.transform = transform
+        self.around = Surroundings(mapping=mapping, transform=transform)
 
     @property
     def rejected(self) -> int:
         """Records rejected so far: as the importer tells it, who refuses some itself, or else those refused here."""
         return self.reports.rejected if self.reports.heard else self.store.rejected
+
+    def finish(self, request: Request, rejects: Sequence[Reject] = ()) -> None:
+        """A request has been dealt with."""
+        self.store.finish(request, rejects)
+        self.reports.note(request)
 
     def hear(self, log: bytes) -> int:
         """Takes the importer's log lines; how many of them told of a run or a reject."""
@@ -51,13 +62,20 @@ class Sandbox:
             self.store.second(time.time()).reported += more
         return taken
 
+    def picked(self, mapping: str | None) -> None:
+        """A mapping was picked on the page."""
+        state = self.around.functions.state
+        functions = self.around.functions if state == "unknown" else Functions("starting")
+        self.around = msgspec.structs.replace(self.around, mapping=mapping, functions=functions)
+
     def setting(self) -> dict[str, Any]:
-        """What it keeps and works with; hardly ever does it change while it runs."""
+        """What it keeps; it does not change while it runs."""
         return {
             "limits": {**LIMITS, "sources": MAX_SOURCES},
             "history": HISTORY,
             "bucket": self.bucket.name if self.bucket else None,
-            "transform": self.transform,
+            "bucket_url": self.bucket.url if self.bucket else None,
+            "mappings": MAPPINGS,
         }
 
     def reset(self) -> None:

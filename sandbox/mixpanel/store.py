@@ -16,15 +16,21 @@ RECENT_EVENTS = 10_000
 RECENT_EVENT_BYTES = 64_000_000
 """What the events kept in full may take together, in bytes; of the newest request all are kept, however large."""
 RECENT_REQUESTS = 1_000
-RECENT_REJECTS = 1_000
+RECENT_REJECTS = 10_000
 REJECT_TEXT = 4_000
 """Characters of a rejected event that are kept."""
-HISTORY = 600
+HISTORY = 3_600
 """Seconds for which there are counts by the second."""
 
 
 class Request(Struct, frozen=True):
-    """One request to /import: sizes in bytes, `at` in seconds since the epoch, `status` None where it got no answer."""
+    """One request: sizes in bytes, `at` in seconds since the epoch, `status` None where it got no answer.
+
+    Attributes:
+        path: `/import`, or what else was asked.
+        encoding: what the body was compressed with; "" where it was not.
+        reason: what the answer says was wrong, or what befell it; "" where nothing did.
+    """
 
     n: int
     at: float
@@ -40,6 +46,9 @@ class Request(Struct, frozen=True):
     auth: str
     source: str
     fault: str | None
+    path: str = "/import"
+    encoding: str = ""
+    reason: str = ""
 
 
 class Reject(Struct, frozen=True):
@@ -67,7 +76,8 @@ class Batch(Struct, frozen=True):
 class Second(Struct):
     """What came in within one second: events taken for the first time, known ones, those refused here.
 
-    `reported` counts records that the importer reported as rejected, which it may have refused itself.
+    `reported` counts records that the importer reported as rejected, which it may have refused itself; `throttled` the
+    requests that were answered with a 429, `failed` those with a 5xx, or with nothing.
     """
 
     at: int
@@ -75,6 +85,8 @@ class Second(Struct):
     duplicates: int = 0
     refused: int = 0
     reported: int = 0
+    throttled: int = 0
+    failed: int = 0
 
 
 class Store:
@@ -135,6 +147,8 @@ class Store:
         second.imported += request.imported - request.duplicates
         second.duplicates += request.duplicates
         second.refused += request.rejected
+        second.throttled += request.status == 429
+        second.failed += request.status is None or request.status >= 500
 
     def summary(self) -> dict[str, Any]:
         """The counts."""

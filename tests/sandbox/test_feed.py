@@ -149,7 +149,7 @@ class TestFeed:
         news = feed.news()
         assert [each.insert_id for each in news["events"]] == ["id-3", "id-2"]
         assert (news["counts"]["imported"], news["counts"]["duplicates"]) == (3, 1)
-        assert news["history"] == [[int(NOW), 3, 1, 0]]
+        assert news["history"] == [[int(NOW), 3, 1, 0, 0, 0]]
         assert "faults" not in news
 
     def test_a_fast_import_is_sampled_and_counted_exactly(self, sandbox: Sandbox) -> None:

@@ -1,0 +1,134 @@
+"""The rejects as the functions store them in the sandbox's bucket: whole, to be looked at, downloaded, sent again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import os
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+import requests
+from msgspec import Struct
+
+from sandbox.mixpanel.surroundings import Surroundings
+from sandbox.processes import ROOT, without_settings
+
+_PATIENCE = 120.0
+"""Seconds after which sending again is given up."""
+
+
+class ResendError(Exception):
+    """The rejects could not be sent again; the text is a sentence that says why."""
+
+
+class Resent(Struct, frozen=True):
+    """What became of rejects that were sent again."""
+
+    imported: int = 0
+    dropped: int = 0
+    rejected: int = 0
+    unreadable: int = 0
+
+
+class StoredRejects:
+    """The rejects under an address.
+
+    Args:
+        bucket_url: the local bucket server's.
+        address: `gs://bucket/prefix`.
+    """
+
+    def __init__(self, bucket_url: str, address: str) -> None:
+        self._url = bucket_url
+        self._address = address
+        self._bucket, _, self._prefix = address.removeprefix("gs://").partition("/")
+
+    def lines(self, source: str = "") -> Iterator[bytes]:
+        """The rejects whose source contains this text, each a line of JSON, as they were stored."""
+        for name in self._names():
+            for line in self._content(name).splitlines(keepends=True):
+                if not source or source in str(_decoded(line).get("source")):
+                    yield line
+
+    def newest(self, most: int) -> list[dict[str, Any]]:
+        """The last of them, as the log tells of them."""
+        found = [line for name in self._names() for line in self._content(name).splitlines()]
+        return [{**_decoded(line), "at": 0.0} for line in found[-most:]]
+
+    def clear(self) -> None:
+        """Deletes all of them, as far as the bucket answers."""
+        with contextlib.suppress(requests.RequestException):
+            for name in self._names():
+                requests.delete(self._object(name), timeout=30)
+
+    async def send_again(self, around: Surroundings) -> Resent:
+        """Sends all of them again, with the settings that the functions have now: `python -m importer replay` does it.
+
+        Raises:
+            ResendError: there are none, or not all were sent.
+        """
+        environment = {**without_settings(os.environ), **around.environment, "PYTHONDONTWRITEBYTECODE": "1"}
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "importer", "replay", "--remove", self._address),
+            cwd=ROOT,
+            env=environment,
+            stdout=pipe,
+            stderr=pipe,
+        )
+        try:
+            said, complained = await asyncio.wait_for(process.communicate(), _PATIENCE)
+        except TimeoutError:
+            raise ResendError(f"Sending them again was given up after {_PATIENCE:g} seconds.") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        found = dict(_COUNT.findall(said.decode(errors="replace")))
+        if "imported" not in found:
+            last = complained.decode(errors="replace").strip().rsplit("\n", 1)[-1]
+            raise ResendError(f"They were not sent again: {last or 'it ended without a word'}")
+        counts = {name: int(number.replace(",", "")) for name, number in found.items()}
+        return Resent(counts["imported"], counts["dropped"], counts["rejected again"], counts["unreadable"])
+
+    def _names(self) -> list[str]:
+        query: dict[str, str] = {"prefix": self._prefix}
+        found: list[str] = []
+        while True:
+            answer = requests.get(f"{self._url}/storage/v1/b/{self._bucket}/o", params=query, timeout=30)
+            if answer.status_code == requests.codes.not_found:
+                return []
+            answer.raise_for_status()
+            page = answer.json()
+            found += [item["name"] for item in page.get("items", ())]
+            if not page.get("nextPageToken"):
+                return sorted(found)
+            query["pageToken"] = page["nextPageToken"]
+
+    def _object(self, name: str) -> str:
+        return f"{self._url}/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
+
+    def _content(self, name: str) -> bytes:
+        answer = requests.get(self._object(name), params={"alt": "media"}, timeout=60)
+        if answer.status_code == requests.codes.not_found:
+            return b""  # it was sent again meanwhile
+        answer.raise_for_status()
+        content = answer.content
+        return bytes(gzip.decompress(content)) if content.startswith(b"\x1f\x8b") else content
+
+
+_COUNT = re.compile(r"(imported|dropped|rejected again|unreadable) ([\d,]+)")
+
+
+def _decoded(line: bytes) -> dict[str, Any]:
+    try:
+        found = msgspec.json.decode(line)
+    except msgspec.MsgspecError:
+        return {}
+    return found if isinstance(found, dict) else {}
