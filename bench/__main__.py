@@ -23,11 +23,11 @@ from bench import targets
 from bench.measuring import THEIRS, on_core, speed
 from bench.report.cost import LIMIT
 from bench.report.plot import Bar, bars
-from bench.sections import limit, mappings, memory, paths, startup, throughput
+from bench.sections import formats, limit, mappings, memory, paths, startup, throughput
 from bench.targets import Results
 from sandbox import processes
 
-SECTIONS = ("core", "function", "peers", "startup", "memory", "limit", "paths", "mappings")
+SECTIONS = ("core", "function", "peers", "startup", "memory", "limit", "paths", "mappings", "formats")
 RESULTS = processes.ROOT / "bench" / "results"
 PICTURE = processes.ROOT / "docs" / "images" / "performance.svg"
 
@@ -87,6 +87,7 @@ def _measure(given: argparse.Namespace) -> Results:
         limit=limit.measure(seconds, _say, tuple(given.limits)) if "limit" in chosen else [],
         paths=paths.measure(runs, events, _say) if "paths" in chosen else {},
         mappings=mappings.measure(runs, events, _say) if "mappings" in chosen else {},
+        formats=formats.measure(runs, events, 10 if given.quick else 100, _say) if "formats" in chosen else {},
     )
 
 
@@ -100,6 +101,7 @@ def _show(run: Run) -> None:
         "Memory": memory.report(results.memory) if results.memory else "",
         "Paths, medians": paths.report(results.paths) if results.paths else "",
         "Mappings, medians": mappings.report(results.mappings) if results.mappings else "",
+        "Formats, medians": formats.report(results.formats) if results.formats else "",
         "Under the limit": limit.report(results.limit) if results.limit else "",
         "Targets": targets.report(found) if found else "",
     }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import BinaryIO, Literal, Protocol, cast
 
 import msgspec
 from isal import igzip
@@ -27,6 +27,24 @@ Layout = Literal["lines", "crlf", "blank lines", "array", "array of lines", "pre
 
 _BLANK_EVERY = 200
 _AT_A_TIME = 500
+
+
+class File(Protocol):
+    """A file that is imported; hashable, equal where the file is the same."""
+
+    @property
+    def events(self) -> int:
+        """How many there are, good and bad."""
+
+    @property
+    def bad_share(self) -> float:
+        """The part of them that are bad."""
+
+    def path(self) -> Path:
+        """The file, made if it is not there yet."""
+
+    def bytes(self) -> int:
+        """The uncompressed size of its events as lines."""
 
 
 class Sample(Struct, frozen=True):

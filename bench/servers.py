@@ -10,7 +10,7 @@ from typing import Any, Self
 import requests
 from msgspec import Struct
 
-from bench.files import Sample
+from bench.files import File
 from bench.measuring import THEIRS, on_core
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
@@ -34,7 +34,7 @@ class Sinks:
 
     standin: Standin
     bucket: Bucket
-    _put: dict[Sample, list[str]] = field(default_factory=dict)
+    _put: dict[File, list[str]] = field(default_factory=dict)
 
     @property
     def settings(self) -> Mapping[str, str]:
@@ -51,7 +51,7 @@ class Sinks:
         summary = self.standin.summary()
         return Arrived(summary["received"], summary["requests"], summary["wire_bytes"])
 
-    def put(self, sample: Sample) -> list[str]:
+    def put(self, sample: File) -> list[str]:
         """Has a sample in the bucket, and gives the bucket's name and the object's."""
         path = sample.path()
         if sample not in self._put:

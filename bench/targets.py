@@ -10,7 +10,7 @@ from msgspec import Struct
 from bench.measuring import Usage, processor, speed
 from bench.report.cost import LIMIT
 from bench.report.table import table
-from bench.sections import mappings, memory, paths, throughput
+from bench.sections import formats, mappings, memory, paths, throughput
 from bench.sections.limit import Held
 from bench.sections.startup import EMPTY_OF, Start
 from bench.sections.throughput import CORE, CORE_TRANSFORM, FLOOR, FUNCTION, NODE, SAMPLE_BUCKET
@@ -25,6 +25,7 @@ class Results(Struct, frozen=True):
     limit: list[Held]
     paths: dict[str, list[Usage]] = {}
     mappings: dict[str, list[Usage]] = {}
+    formats: dict[str, list[Usage]] = {}
 
 
 class Target(Struct, frozen=True):
@@ -52,6 +53,7 @@ def targets(results: Results) -> list[Target]:
             for name, figure, most in paths.ratios(results.paths)
         ),
         *_mappings(results.mappings),
+        *_formats(results.formats),
     ]
 
 
@@ -105,6 +107,22 @@ def _mappings(found: throughput.Found) -> list[Target]:
     ]
     least = min((median(map(speed, found[aim.name])) for aim in aims), default=LIMIT)
     return [*ratios, Target("the slowest mapping: events a second", LIMIT, None, least)] if aims else []
+
+
+def _formats(found: throughput.Found) -> list[Target]:
+    times = formats.times_node(found)
+    return [
+        *(
+            Target(f"{name}: processor time, times that of JSON lines", None, most, figure)
+            for name, figure, most in formats.ratios(found)
+        ),
+        *(
+            []
+            if times is None
+            else [Target("CSV: events a second, times mixpanel-import's", formats.LEAST_OF_NODE, None, times)]
+        ),
+        *(Target(f"{name}: peak MB", None, formats.MOST_MEGABYTES, peak) for name, peak in formats.peaks(found)),
+    ]
 
 
 def _startup(found: dict[str, list[Start]]) -> list[Target]:

@@ -15,7 +15,7 @@ import msgspec
 import requests
 from msgspec.structs import replace
 
-from bench.files import CACHE, Sample
+from bench.files import CACHE, File, Sample
 from bench.measuring import OURS, Usage, group, on_core, peak_memory, processor_seconds
 from bench.servers import Arrived, Sinks
 from sandbox import processes
@@ -40,8 +40,11 @@ class Failed(Exception):
 class Contender(Protocol):
     """One way to import one file."""
 
-    name: str
-    sample: Sample
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sample(self) -> File: ...
 
     def run(self, sinks: Sinks) -> Usage:
         """Imports the file once.
@@ -66,7 +69,7 @@ class Child:
     def __init__(
         self,
         name: str,
-        sample: Sample,
+        sample: File,
         *command: str | Path,
         settings: Mapping[str, str] | None = None,
         through_bucket: bool = False,
@@ -109,7 +112,7 @@ class Function:
     Each run is a process anew, that has imported a small object before.
     """
 
-    def __init__(self, name: str, sample: Sample, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, name: str, sample: File, settings: Mapping[str, str] | None = None) -> None:
         self.name = name
         self.sample = sample
         self._settings = settings or {}
@@ -136,26 +139,50 @@ class Function:
             running.__exit__(None, None, None)
 
 
-def mixpanel_import(sample: Sample) -> list[Child]:
+def mixpanel_import(sample: File) -> list[Child]:
     """The npm package, as a program and as a library, installed if it is not yet; nothing where there is no npm."""
+    if not (program := _installed()):
+        return []
+    as_library = (*_measuring(), "--eval", _AS_LIBRARY)
+    return [
+        _as_program("mixpanel-import", sample, program),
+        Child("mixpanel-import, library", sample, *as_library, settings={"BENCH_MIXPANEL_IMPORT": str(program)}),
+    ]
+
+
+def mixpanel_import_of_csv(sample: File) -> list[Child]:
+    """The npm package as a program that reads CSV; nothing where there is no npm.
+
+    It sends the rows as they are, which Mixpanel would not take: to make events of them (`--fixData`) takes it longer,
+    and then it drops each whose time is in milliseconds.
+    """
+    program = _installed()
+    return [_as_program("mixpanel-import, CSV", sample, program, "--format", "csv")] if program else []
+
+
+def _as_program(name: str, sample: File, program: Path, *options: str) -> Child:
+    command = (*_measuring(), program, "--token", "bench", "--secret", "bench", "--compress", "--no-logs", *options)
+    return Child(name, sample, *command, settings={"BENCH_MIXPANEL_IMPORT": str(program)})
+
+
+def _measuring() -> tuple[str | Path, ...]:
+    return shutil.which("node") or "node", "--require", processes.ROOT / "bench" / "contenders" / "mixpanel_import.cjs"
+
+
+def _installed() -> Path | None:
+    """The package's program, installed if it is not yet; None where there is no npm."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
-        return []
+        return None
     program = CACHE / "node_modules" / "mixpanel-import" / "index.js"
     if not program.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         options = ["--no-audit", "--no-fund", "--omit=dev", "--ignore-scripts"]
         subprocess.run([npm, "install", *options, MIXPANEL_IMPORT], cwd=CACHE, check=True, capture_output=True)
-    settings = {"BENCH_MIXPANEL_IMPORT": str(program)}
-    measuring = (node, "--require", processes.ROOT / "bench" / "contenders" / "mixpanel_import.cjs")
-    as_program = (program, "--token", "bench", "--secret", "bench", "--compress", "--no-logs")
-    return [
-        Child("mixpanel-import", sample, *measuring, *as_program, settings=settings),
-        Child("mixpanel-import, library", sample, *measuring, "--eval", _AS_LIBRARY, settings=settings),
-    ]
+    return program
 
 
-def _announce(url: str, sinks: Sinks, sample: Sample) -> None:
+def _announce(url: str, sinks: Sinks, sample: File) -> None:
     _, name = sinks.put(sample)
     headers, body = cloud_event(sinks.object(name))
     answer = requests.post(url, data=body, headers=headers, timeout=_TIMEOUT)
@@ -163,7 +190,7 @@ def _announce(url: str, sinks: Sinks, sample: Sample) -> None:
         raise Failed(f"the function answered {answer.status_code}: {answer.text[:500]}")
 
 
-def _counted(name: str, sample: Sample, usage: Usage, arrived: Arrived) -> Usage:
+def _counted(name: str, sample: File, usage: Usage, arrived: Arrived) -> Usage:
     """The usage with what arrived, which has to be everything but the bad."""
     least = sample.events * (1 - 2 * sample.bad_share)
     if not least <= arrived.events <= sample.events:

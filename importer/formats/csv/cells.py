@@ -15,6 +15,7 @@ from itertools import repeat
 from typing import NamedTuple
 
 from importer.formats.csv.columns import HIDDEN, Cells
+from importer.times import from_iso
 
 _NUMBER = r"-?(?:0|[1-9]\d{0,14})(?:\.(?:\d*[1-9]|0))?"
 _MAY_BE_PLAIN = frozenset("-0123456789tf")
@@ -59,14 +60,16 @@ class Column:
     Args:
         name: its name.
         columns: how many there are in its table.
+        is_time: whether it is the time of events: a text that says one becomes milliseconds since the epoch.
     """
 
-    def __init__(self, name: str, columns: int) -> None:
+    def __init__(self, name: str, columns: int, *, is_time: bool = False) -> None:
         self._name = f",{_quoted(as_bytes(name))}:"
         self._opening = self._name + '"'
         self._is_text = name in _TEXTS
-        self._is_time = name == "time"
-        self._is_value = _is_whole if self._is_time else is_plain_value
+        self._is_time = is_time
+        self._is_whole = name == "time"
+        self._is_value = _is_whole if self._is_whole else is_plain_value
         self._known: _Known | None = _Known(self._member, _MAX_KNOWN // columns)
 
     def members(self, nth: int, cells: Cells) -> Members:
@@ -92,9 +95,9 @@ class Column:
         lengths = set(map(len, cells))
         have_empty = 0 in lengths
         lengths.discard(0)
-        are_texts = self._is_text or self._are_texts(cells, lengths)
+        are_texts = self._is_text or (not self._is_time and self._are_texts(cells, lengths))
         if not are_texts and not self._are_numbers(cells, lengths):
-            return Members("", self._each(cells), "")
+            return Members("", list(map(self._member, cells)) if self._is_time else self._each(cells), "")
         before, after = (self._opening, '"') if are_texts else (self._name, "")
         if not have_empty:
             return Members(before, cells, after)
@@ -105,11 +108,11 @@ class Column:
         shortest = min(lengths, default=0)
         if shortest > _MAX_TIME_LENGTH or not shortest:
             return True
-        return shortest > _MAX_DIGITS and not self._is_time and "\n-" not in "\n" + "\n".join(cells)
+        return shortest > _MAX_DIGITS and not self._is_whole and "\n-" not in "\n" + "\n".join(cells)
 
     def _are_numbers(self, cells: Sequence[str], lengths: set[int]) -> bool:
         """Whether all of them are numbers that stay the same to their last digit, or empty."""
-        if max(lengths) > _MAX_DIGITS:
+        if max(lengths, default=0) > _MAX_DIGITS:
             return False
         lines = "\n".join([*cells, ""])
         content = lines.encode("latin-1")
@@ -132,13 +135,17 @@ class Column:
             for cell in cells
         ]
 
-    def _member(self, cell: str, hidden: str) -> str:
+    def _member(self, cell: str, hidden: str = "") -> str:
         """The member that any cell is."""
         if not cell:
             return ""
         if hidden:
             cell = cell.replace(HIDDEN, hidden)
-        return self._name + (cell if not self._is_text and self._is_value(cell) else _quoted(cell))
+        if not self._is_text and self._is_value(cell):
+            return self._name + cell
+        if self._is_time and (milliseconds := _time(cell)) is not None:
+            return f"{self._name}{milliseconds}"
+        return self._name + _quoted(cell)
 
 
 class _Known(dict[str, str]):
@@ -179,3 +186,8 @@ def is_plain_value(cell: str) -> bool:
 def _is_whole(cell: str) -> bool:
     """Whether a cell is a time in whole seconds, milliseconds or less; all of its digits count."""
     return is_plain_value(cell) or (_whole(cell) is not None and cell != "-0")
+
+
+def _time(cell: str) -> int | None:
+    """The milliseconds that a text says as ISO 8601; BigQuery and Snowflake write ` UTC`."""
+    return from_iso(f"{cell[:-4]}Z" if cell.endswith(" UTC") else cell.strip(" "))

@@ -109,7 +109,8 @@ class _Rows:
             self._event = names.index("event")
             if "insert_id" in names and "$insert_id" not in names:
                 names[names.index("insert_id")] = "$insert_id"
-        self._columns = [Column(name, len(names)) for name in names]
+        as_events = self._event is not None
+        self._columns = [Column(name, len(names), is_time=as_events and name == "time") for name in names]
         self._splitter = Splitter(table.delimiter, table.line_end)
 
     def block(self, lines: Lines) -> tuple[Block, bytes]:

@@ -98,6 +98,18 @@ def test_names_and_ids_stay_texts_and_a_time_is_a_number_with_all_its_digits() -
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "text", ["2025-06-01 00:00:00.123 UTC", "2025-06-01T02:00:00.123+02:00", "2025-06-01 00:00:00.1239"]
+)
+@pytest.mark.parametrize("rows", [1, 500])
+def test_a_time_in_words_is_epoch_milliseconds_in_an_event_alone(text: str, rows: int) -> None:
+    """As BigQuery, Snowflake and Python write it."""
+    content = "event,time,at\n" + f"x,{text},{text}\n" * rows
+    assert objects(content) == [{"event": "x", "properties": {"time": 1748736000123, "at": text}}] * rows
+    assert objects(content, rows="records")[0]["time"] == text
+    assert objects("event,time\nx,yesterday\ny,\n")[0]["properties"] == {"time": "yesterday"}
+
+
 @pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["", "with a mark"])
