@@ -25,6 +25,8 @@ What to import, and where it runs (each flag can also be set as the variable beh
   --region=REGION          REGION           where the functions run, such as europe-west1
   --bucket=BUCKET          SOURCE_BUCKET    import the objects written to this bucket
   --topic=TOPIC            SOURCE_TOPIC     import the messages published to this topic
+  --notifications          NOTIFICATIONS    hear of objects by the bucket's own notifications instead of Eventarc: for a
+                                            bucket of another project, and where nothing waiting may be lost by 'destroy'
   --name=NAME              IMPORTER_NAME    first word of everything made (mixpanel)
   --state-bucket=BUCKET    STATE_BUCKET     keeps rejects and checkpoints (PROJECT-NAME)
   --alert-email=ADDRESS    ALERT_EMAIL      who hears of an alert
@@ -146,7 +148,7 @@ destroy() {
   note "Functions, their accounts and grants, triggers, metrics, dashboard and alerts${ONLY:+ of $ONLY}; with everything, the secret."
   heading "What stays, because it holds data of yours"
   note "Your bucket and your topic; gs://$STATE_BUCKET with rejects and checkpoints; the dead letters;"
-  note "and, for a week, in a snapshot, the messages that were not yet delivered."
+  note "and, for a week, in snapshots, the messages that were not yet delivered, and what notifications announced."
   confirm
   if wants monitoring; then destroy_monitoring; fi
   if wants pubsub; then destroy_messages; fi

@@ -1,8 +1,8 @@
 """The two entry points. The settings are read here, at the start, so that a wrong one stops it with a sentence."""
 
+import flask
 import functions_framework
 import functions_framework.aio
-from cloudevents.http.event import CloudEvent
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,10 +11,10 @@ from importer import bootstrap
 SETTINGS = bootstrap.settings()
 
 
-@functions_framework.cloud_event
-def gcs_import(event: CloudEvent) -> None:
-    """Imports the object that was written to a bucket (`google.cloud.storage.object.v1.finalized`)."""
-    bootstrap.bucket_source(SETTINGS).handle(event)
+@functions_framework.http
+def gcs_import(request: flask.Request) -> tuple[str, int]:
+    """Imports the object that was written to a bucket, as Eventarc announces it, or the bucket's own notification."""
+    return bootstrap.bucket_source(SETTINGS).answer(request.method, dict(request.headers), request.get_data())
 
 
 @functions_framework.aio.http

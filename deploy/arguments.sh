@@ -50,6 +50,7 @@ read_argument() {
     --mixpanel-user=*) MIXPANEL_SERVICE_ACCOUNT_USERNAME=$value ;;
     --credentials=*) MIXPANEL_CREDENTIALS=$value ;;
     --time-limit=*) IMPORT_TIME_LIMIT=$value ;;
+    --notifications) NOTIFICATIONS=yes ;;
     --unset=*) UNSET+=" ${value//,/ }" ;;
     --replace-trigger) REPLACE_TRIGGER=yes ;;
     --releaser=*) RELEASER=$value ;;

@@ -5,11 +5,21 @@ REDELIVERY=(
   --max-delivery-attempts="$DELIVERY_ATTEMPTS" --min-retry-delay="$MIN_RETRY_DELAY" --max-retry-delay="$MAX_RETRY_DELAY"
   --message-retention-duration="$RETENTION" --expiration-period=never)
 
+# What is published to it stays in the region.
+make_topic() {
+  local keep=(--message-storage-policy-allowed-regions="$REGION")
+  if existing pubsub topics describe "$1" >/dev/null; then
+    run pubsub topics update "$1" "${keep[@]}"
+  else
+    run pubsub topics create "$1" "${keep[@]}"
+  fi
+}
+
 # A topic alone keeps nothing, and a subscription nobody reads is deleted after a month: hence one that never expires.
 make_dead_letters() {
   local keep=(
     --ack-deadline="$MESSAGES_ACK_DEADLINE" --message-retention-duration="$DEAD_LETTER_RETENTION" --expiration-period=never)
-  existing pubsub topics describe "$1" >/dev/null || run pubsub topics create "$1"
+  make_topic "$1"
   if existing pubsub subscriptions describe "$1" >/dev/null; then
     run pubsub subscriptions update "$1" "${keep[@]}"
   else

@@ -1,12 +1,15 @@
 # shellcheck shell=bash
-# gcs_import: the function, and the trigger that hands it objects.
+# gcs_import: the function, and what hands it objects: Eventarc, or the bucket's own notifications on a topic.
 
 deploy_files() {
   heading "gcs_import: who it runs as, and what that account may touch"
   make_account "$FILES" "Runs gcs_import"
   grant_on_bucket "$SOURCE_BUCKET" "$(email "$FILES")" roles/storage.objectViewer
   grant_what_both_need "$FILES"
+  if [[ $NOTIFICATIONS ]]; then deploy_notified; else deploy_triggered; fi
+}
 
+deploy_triggered() {
   heading "gcs_import: who hands it events"
   make_account "$FILES_TRIGGER" "Hands events to gcs_import"
   grant_on_project "$(email "$FILES_TRIGGER")" roles/eventarc.eventReceiver
@@ -29,13 +32,59 @@ deploy_files() {
     --dead-letter-topic="$FILES_DEAD_LETTERS" "${REDELIVERY[@]}"
 }
 
+# The bucket may belong to another project; what it writes to, pushes and dead letters are all here.
+deploy_notified() {
+  local url push owner topic=projects/$PROJECT_ID/topics/$FILES
+  release_files
+
+  heading "gcs_import: who pushes to it, how often, and where announcements are kept that it could not take"
+  make_account "$FILES_TRIGGER" "Hands events to gcs_import"
+  may_call "$FILES" "$FILES_TRIGGER"
+  let_pubsub_sign_as "$FILES_TRIGGER"
+  make_dead_letters "$FILES_DEAD_LETTERS"
+  make_topic "$FILES"
+  url=$(ask "https://$FILES-PROJECT_NUMBER.$REGION.run.app" \
+    functions describe "$FILES" --gen2 --region="$REGION" --format='value(serviceConfig.uri)')
+  push=(
+    --push-endpoint="$url" --push-auth-service-account="$(email "$FILES_TRIGGER")" --push-auth-token-audience="$url"
+    --ack-deadline="$FILES_ACK_DEADLINE" --dead-letter-topic="$FILES_DEAD_LETTERS" "${REDELIVERY[@]}")
+  if [[ $FILES_TOPIC ]]; then
+    run pubsub subscriptions update "$FILES" "${push[@]}"
+  else
+    run pubsub subscriptions create "$FILES" --topic="$FILES" "${push[@]}"
+  fi
+  grant_dead_letter_publisher "$FILES" "$FILES_DEAD_LETTERS"
+
+  heading "gcs_import: the bucket's announcements"
+  ask '' storage service-agent >/dev/null  # which makes it, if it is not there yet
+  owner=$(ask PROJECT_NUMBER storage buckets describe "gs://$SOURCE_BUCKET" --raw --format='value(projectNumber)')
+  run pubsub topics add-iam-policy-binding "$FILES" --role=roles/pubsub.publisher \
+    --member="serviceAccount:service-$owner@gs-project-accounts.iam.gserviceaccount.com"
+  if [[ ! $(notification) ]]; then
+    run storage buckets notifications create "gs://$SOURCE_BUCKET" --topic="$topic" --event-types=OBJECT_FINALIZE \
+      --payload-format=json --skip-topic-setup
+  fi
+}
+
+# The name of the bucket's notification that goes to our topic, if there is one.
+notification() {
+  ask '' storage buckets notifications list "gs://$SOURCE_BUCKET" \
+    --format='value("Notification Configuration".id,"Notification Configuration".topic)' |
+    awk -F '\t' -v bucket="$SOURCE_BUCKET" -v topic="//pubsub.googleapis.com/projects/$PROJECT_ID/topics/$FILES" '
+      $2 == topic { print "projects/_/buckets/" bucket "/notificationConfigs/" $1; exit }'
+}
+
 release_files() {
   heading "gcs_import: the function"
-  deploy_function "$FILES" "$FILES_NOW" gcs_import \
-    --trigger-event-filters="type=google.cloud.storage.object.v1.finalized,bucket=$SOURCE_BUCKET" \
-    --trigger-location="$BUCKET_LOCATION" \
-    --trigger-service-account="$(email "$FILES_TRIGGER")" \
-    --retry \
+  local trigger=(--trigger-http)
+  if [[ ! $NOTIFICATIONS ]]; then
+    trigger=(
+      --trigger-event-filters="type=google.cloud.storage.object.v1.finalized,bucket=$SOURCE_BUCKET"
+      --trigger-location="$BUCKET_LOCATION"
+      --trigger-service-account="$(email "$FILES_TRIGGER")"
+      --retry)
+  fi
+  deploy_function "$FILES" "$FILES_NOW" gcs_import "${trigger[@]}" \
     --timeout="${FILES_TIMEOUT}s" \
     --concurrency="$FILES_CONCURRENCY" \
     --max-instances="$FILES_INSTANCES" \
@@ -44,8 +93,16 @@ release_files() {
     --set-env-vars="$(as_flag "$(wanted_of_files)")"
 }
 
+# What notifications announced waits in a snapshot, for which their topic has to stay. What waits in Eventarc's goes with it.
 destroy_files() {
+  local notification
   heading "gcs_import, and its trigger with it"
+  if [[ $FILES_TOPIC ]]; then
+    notification=$(if [[ $SOURCE_BUCKET ]]; then notification; fi)
+    if [[ $notification ]]; then undo storage buckets notifications delete "$notification"; fi
+    run pubsub snapshots create "$FILES-$(date -u +%Y%m%d-%H%M%S)" --subscription="$FILES"
+    undo pubsub subscriptions delete "$FILES"
+  fi
   undo functions delete "$FILES" --gen2 --region="$REGION"
   if [[ $SOURCE_BUCKET ]]; then
     ungrant_on_bucket "$SOURCE_BUCKET" "$(email "$FILES")" roles/storage.objectViewer

@@ -4,7 +4,7 @@
 # NAME begins them all, so that two importers can share a project.
 
 set_names() {
-  FILES=$NAME-files                             # imports objects: the function, and the account it runs as
+  FILES=$NAME-files                             # imports objects: function, account; with notifications, topic and subscription
   FILES_TRIGGER=$NAME-files-trigger             # the account that hands it events
   FILES_DEAD_LETTERS=$NAME-files-dead-letters   # topic and subscription: events nobody could deliver
   MESSAGES=$NAME-messages                       # imports messages: function, account, push subscription

@@ -4,8 +4,9 @@
 # Looks at the functions that are there. What nobody says now is taken from them.
 look() {
   heading "What is deployed already"
-  FILES_NOW='' MESSAGES_NOW='' TOPIC_NOW=''
+  FILES_NOW='' FILES_TOPIC='' MESSAGES_NOW='' TOPIC_NOW=''
   if wants gcs || wants monitoring; then FILES_NOW=$(deployed "$FILES"); fi
+  if wants gcs; then FILES_TOPIC=$(existing pubsub subscriptions describe "$FILES" --format='value(topic)' || true); fi
   if wants pubsub; then
     MESSAGES_NOW=$(deployed "$MESSAGES")
     TOPIC_NOW=$(existing pubsub subscriptions describe "$MESSAGES" --format='value(topic)' || true)
@@ -62,6 +63,8 @@ settle() {
   SOURCE_TOPIC=${SOURCE_TOPIC:-$TOPIC_NOW}
   BUCKET_LOCATION=$(field "$FILES_NOW" eventTrigger.triggerRegion)
   BUCKET_LOCATION=${BUCKET_LOCATION:-$REGION}
+  if [[ $FILES_NOW && ! $(trigger_bucket) ]]; then KIND_NOW=notifications; else KIND_NOW=${FILES_NOW:+Eventarc}; fi
+  if [[ $KIND_NOW == notifications || $VERB == destroy && $FILES_TOPIC ]]; then NOTIFICATIONS=yes; fi
   settle_credentials "$(field "$now" 'serviceConfig.secretEnvironmentVariables[0].key')"
 }
 
@@ -186,8 +189,15 @@ check_removals() {
 }
 
 check_trigger() {
-  local bucket
+  local bucket kind=${NOTIFICATIONS:+notifications}
+  kind=${kind:-Eventarc}
   bucket=$(trigger_bucket)
+  if [[ $KIND_NOW && $KIND_NOW != "$kind" ]]; then
+    LOST+=$'\n'"  $FILES hears of objects by $KIND_NOW, and now by $kind: what is still waiting there would be dropped, and a function
+  cannot change that. Make a second importer (--name=…) that hears by $kind; once nothing is waiting in this one any more
+  (the dashboard shows it), destroy it (--only=gcs). What both import, Mixpanel takes as one"
+    return
+  fi
   if [[ ! $FILES_NOW || ! $bucket || $bucket == "$SOURCE_BUCKET" || $REPLACE_TRIGGER ]]; then return; fi
   LOST+=$'\n'"  $FILES imports gs://$bucket, and gs://$SOURCE_BUCKET is wanted: its trigger would be made anew, and what gs://$bucket
   has announced and is still waiting would be dropped. To import both, make a second importer (--name=…). To move, wait

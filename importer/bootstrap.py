@@ -18,7 +18,7 @@ from importer.mappings.loading import load, load_mapping
 from importer.settings import API_SECRET_RETIRED, CredentialKind, Settings, from_environment, not_settings
 
 if TYPE_CHECKING:
-    from importer.sources.gcs import BucketSource
+    from importer.sources.gcs.source import BucketSource
     from importer.sources.pubsub.push import PushSource
 
 
@@ -79,7 +79,7 @@ def settings_of_a_command(variables: Mapping[str, str] | None = None) -> Setting
 @cache
 def bucket_source(settings: Settings) -> BucketSource:
     """The parts behind `gcs_import`. The storage client is imported only here: the other function never needs it."""
-    from importer.sources.gcs import BucketSource  # noqa: PLC0415
+    from importer.sources.gcs.source import BucketSource  # noqa: PLC0415
 
     return BucketSource(settings)
 

@@ -309,7 +309,44 @@ for _words, _kind, _api in (
 ):
     _ACTS[f"{_words} describe"] = _describer(_kind, _api)
     _ACTS[f"{_words} delete"] = _deleter(_kind, _api)
-_ACTS["storage buckets describe"] = _describer("buckets", "storage", _bucket)
+
+
+@_act("storage buckets describe")
+def _describe_bucket(cloud: Cloud, names: list[str], command: Command) -> Resource:
+    return {"projectNumber": NUMBER, **_describer("buckets", "storage", _bucket)(cloud, names, command)}
+
+
+@_act("storage buckets notifications list")
+def _notifications(cloud: Cloud, names: list[str], command: Command) -> list[Resource]:
+    bucket = _bucket(names[0])
+    found = cloud.get("buckets", bucket).get("notifications", {})
+    return [{"Bucket URL": names[0], "Notification Configuration": one} for one in found.values()]
+
+
+@_act("storage buckets notifications create")
+def _notify(cloud: Cloud, names: list[str], command: Command) -> None:
+    topic = command.flags["--topic"].rpartition("/")[2]
+    cloud.get("topics", topic)
+    bucket = cloud.get("buckets", _bucket(names[0]))
+    agent = f"service-{bucket.get('projectNumber', NUMBER)}@gs-project-accounts.iam.gserviceaccount.com"
+    if not cloud.may(f"topics/{topic}", "roles/pubsub.publisher", agent):
+        raise Refused(f"HTTPError 400: {agent} may not publish to {topic}")
+    full, identifier = (
+        f"//pubsub.googleapis.com/{command.flags['--topic']}",
+        str(len(bucket.get("notifications", {})) + 1),
+    )
+    bucket.setdefault("notifications", {})[identifier] = {
+        "id": identifier,
+        "topic": full,
+        "event_types": command.flags["--event-types"].split(","),
+    }
+
+
+@_act("storage buckets notifications delete")
+def _stop_notifying(cloud: Cloud, names: list[str], command: Command) -> None:
+    _, _, _, bucket, _, identifier = names[0].split("/")
+    if cloud.get("buckets", bucket).get("notifications", {}).pop(identifier, None) is None:
+        raise Refused(f"{names[0]} not found: 404.")
 
 
 @_act("iam service-accounts create")
@@ -357,7 +394,16 @@ def _change_bucket(cloud: Cloud, names: list[str], command: Command) -> None:
 @_act("pubsub topics create")
 def _make_topic(cloud: Cloud, names: list[str], command: Command) -> None:
     _needs_api(cloud, "pubsub")
-    cloud.new("topics", names[0])
+    cloud.new("topics", names[0], **_flags_of(command))
+
+
+@_act("pubsub topics update")
+def _change_topic(cloud: Cloud, names: list[str], command: Command) -> None:
+    cloud.get("topics", names[0]).update(_flags_of(command))
+
+
+def _flags_of(command: Command) -> dict[str, str]:
+    return {name: value for name, value in command.flags.items() if name != "--project"}
 
 
 @_act("pubsub subscriptions create")
@@ -585,6 +631,7 @@ def _flattened(key: str, value: Any) -> Iterator[str]:
 def _value(resource: Any, key: str) -> str:
     path, _, transform = key.removesuffix("()").rpartition(".") if key.endswith("()") else (key, "", "")
     for part in path.split("."):
+        part = part.strip('"')
         resource = resource.get(part) if isinstance(resource, dict) else None
     if transform == "list":
         resource = ",".join(resource or [])

@@ -45,6 +45,8 @@ def issued(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Command, obje
         google.deploy(*BOTH, "--topic=other-topic", "--replace-trigger", "--releaser=user:a@example.com").code,
         google.deploy("release", *BOTH, "--topic=other-topic", LOG_LEVEL="DEBUG").code,
         google.deploy("rotate", *BOTH, text=SECRET).code,
+        google.deploy(*BOTH, "--only=gcs", "--notifications", "--name=third", text=SECRET).code,
+        google.deploy("destroy", *BOTH, "--only=gcs", "--name=third", "--yes").code,
         google.deploy(*BOTH, "--credentials=project-token", "--name=other", "--alert-email=", text=SECRET).code,
         google.deploy("destroy", *BOTH, "--yes").code,
     ]

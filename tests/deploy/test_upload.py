@@ -104,7 +104,7 @@ def test_the_functions_are_those_that_deploy_names(upload: Path) -> None:
 
     assert entry_points(upload / "main.py") == {"gcs_import", "pubsub_import"}
     for name in entry_points(upload / "main.py"):
-        assert f'" {name} \\\n' in script
+        assert f'_NOW" {name} ' in script
 
 
 def test_gcs_import_runs_from_it(upload: Path, environment: Path, standin: Standin, bucket: Bucket) -> None:

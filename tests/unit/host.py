@@ -38,7 +38,7 @@ async def main() -> None:
     from importer.core.pipeline import Pipeline
     from importer.reject_sinks.place import RejectStore
     from importer.settings import from_environment
-    from importer.sources.gcs import BucketSource
+    from importer.sources.gcs.source import BucketSource
     from importer.sources.pubsub.push import PushSource
     from importer.storage.store import store
 

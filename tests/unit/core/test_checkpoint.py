@@ -26,7 +26,7 @@ from importer.formats.content import Content
 from importer.formats.held import Held, Stream
 from importer.records import Position, Record
 from importer.settings import CredentialKind, Credentials, Settings
-from importer.sources.gcs import BucketSource
+from importer.sources.gcs.source import BucketSource
 from importer.storage.checkpoints import StoredCheckpoints
 from importer.storage.gcs import Access, Download, GcsStore, Object
 from importer.storage.paths import folder_of

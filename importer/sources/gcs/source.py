@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 from cloudevents.http.event import CloudEvent
@@ -13,12 +13,10 @@ from importer.core.pipeline import Pipeline
 from importer.objects import DOWNLOAD_SECONDS, import_announced, limits
 from importer.reject_sinks.place import RejectStore
 from importer.settings import Settings
+from importer.sources.gcs.announcement import FINALIZED, InvalidAnnouncement, announced
 from importer.storage.gcs import Download, Object, access
 from importer.storage.selection import skip_reason
 from importer.storage.store import Patience
-
-FINALIZED = "google.cloud.storage.object.v1.finalized"
-"""The type of the CloudEvent that a newly written object sends."""
 
 
 class BucketSource:
@@ -36,6 +34,26 @@ class BucketSource:
         self._access = access(Patience(DOWNLOAD_SECONDS, settings.timeout, settings.backoff))
         self._rejects = RejectStore(settings.rejects)
 
+    def answer(self, method: str, headers: Mapping[str, str], body: bytes) -> tuple[str, int]:
+        """Imports the object that a request announces.
+
+        Returns:
+            The answer's text and status. 200: the announcement is settled, or there is nothing in it that another
+            delivery would make better. 400, 405: nobody sends such a request.
+
+        Raises:
+            HandedBack: see `handle`. The server answers 500, and the trigger delivers again.
+        """
+        if method != "POST":
+            return "An object is announced with a POST.\n", 405
+        try:
+            event = announced(headers, body)
+        except InvalidAnnouncement as error:
+            self._log.warning(f"Invalid request: {error}.", kind="bad trigger", reason=str(error))
+            return f"Invalid request: {error}.\n", 400
+        self.handle(event)
+        return "OK", 200
+
     def handle(self, event: CloudEvent) -> None:
         """Imports the object that a CloudEvent announces. When this returns, the event is settled.
 
@@ -46,7 +64,11 @@ class BucketSource:
         try:
             wanted = msgspec.convert(event.get_data(), Object)
         except msgspec.ValidationError as error:
-            self._log.error(f"This CloudEvent names no object: {error}", kind="bad trigger", type=event["type"])
+            self._log.error(
+                f"This announcement names no object, and is acknowledged: {error}",
+                kind="bad trigger",
+                type=event["type"],
+            )
             return
         source = f"gs://{wanted.bucket}/{wanted.name}"
         if reason := self._skip_reason(event["type"], source):
