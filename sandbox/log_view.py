@@ -33,18 +33,19 @@ class News:
                 text, style, is_report = _told(line)
                 if text and (is_report or shown < _MAX_LINES):
                     shown += not is_report
-                    self.say(text, style)
+                    self.say(text, style, is_whole=is_report)
                 elif text:
                     passed_over += 1
                 line = self._lines.get_nowait()
         except queue.Empty:
             pass
         if passed_over:
-            self.say(f"… and {passed_over:,} more lines; the live view shows them.", "dim")
+            more = f"{passed_over:,} more lines; the live view shows them" if passed_over > 1 else "1 more line"
+            self.say(f"… and {more}.", "dim")
 
-    def say(self, text: str, style: str = "") -> None:
-        """Shows something with the time of day; what went wrong is not cut."""
-        write = self._screen.whole if style == "red" else self._screen.line
+    def say(self, text: str, style: str = "", *, is_whole: bool = False) -> None:
+        """Shows something with the time of day; what went wrong, and a report's counts, are not cut."""
+        write = self._screen.whole if style == "red" or is_whole else self._screen.line
         write(f"{time.strftime('%H:%M:%S')}  {text}", style)
 
 

@@ -85,5 +85,7 @@ def _say(at: str, outcome: Replay) -> None:
         print(f"  {one.source}, line {one.line}: {one.field or ''} {one.reason}", file=sys.stderr)
     for why in outcome.complaints:
         print(f"  {why}", file=sys.stderr)
-    if outcome.unreadable > len(outcome.complaints):
-        print(f"  and {outcome.unreadable - len(outcome.complaints):,} more lines that are no rejects", file=sys.stderr)
+    if more := outcome.unreadable - len(outcome.complaints):
+        print(
+            f"  and {more:,} more {'lines that are no rejects' if more > 1 else 'line that is none'}", file=sys.stderr
+        )

@@ -116,9 +116,14 @@ def raising_anything(_: dict[str, Any]) -> Any:
 
 
 MISMAPPED: dict[str, tuple[Change, str]] = {
-    "raises": (raising, "the transform raised KeyError: 'customer'"),
+    "raises": (raising, r"the transform raised KeyError: 'customer' \(test_preparation\.py, line \d+\)$"),
     "raises what has no text": (raising_untold, r"the transform raised Untold: \(its text cannot be had\)"),
-    "raises half an emoji and much else": (raising_anything, r"the transform raised ValueError: \?x{499}$"),
+    "raises half an emoji and much else": (raising_anything, r"the transform raised ValueError: \?x{499} \("),
+    "fails in a function of another file": (
+        lambda r: json.loads(r["event"]),
+        r"the transform raised JSONDecodeError: .* \(test_preparation\.py, line \d+\)$",
+    ),
+    "is a built-in function that raises": (int, r"the transform raised TypeError: [^()]*\(\)[^()]*$"),
     "returns a text": (lambda _: "event", "the transform returned str: it may return a dict, a list of dicts, or None"),
     "returns a list of texts": (lambda _: ["event"], "the transform returned str"),
     "returns nothing of use": (lambda _: {}, "has no event name"),
