@@ -44,6 +44,7 @@ _PORTS = {
     "gcs_port": (8080, "gcs_import"),
     "pubsub_port": (8082, "pubsub_import"),
     "pubsub_emulator_port": (8085, "the topic"),
+    "tls_port": (8443, "the stand-in over HTTPS, with --tls"),
 }
 
 
@@ -61,6 +62,7 @@ class Options:
     watch: Path | None
     bucket: str
     emulator: bool
+    tls: bool
     ports: Mapping[str, int]
 
 
@@ -96,9 +98,11 @@ class Running:
         self._services.append(service)
         self.bucket = Bucket(service.url, name)
         # Its previews run the transform, whose compiled form is not to be taken for the next one's.
+        secure = ("--tls", "--tls-port", port["tls_port"]) if self._options.tls else ()
         service = start(
             processes.service(
                 *("sandbox.mixpanel", "--port", port["page_port"], "--bucket-url", self.bucket.url, "--bucket", name),
+                *secure,
                 environment={"PYTHONDONTWRITEBYTECODE": "1", "IMPORT_TRANSFORM": "", "IMPORT_MAPPING": ""},
             )
         )
@@ -270,6 +274,8 @@ class Running:
         given, watch = self._variables.given if self._variables else {}, self._options.watch
         line()
         line(f"   live view       {self.standin.url}/", "bold")
+        if "tls_url" in self._view.ready:
+            line(f"   over HTTPS      {self._view.ready['tls_url']}, certificate {self._view.ready['certificate']}")
         line(f"   bucket          gs://{bucket.name} at {bucket.url}")
         made_by = "in Google's emulator" if isinstance(self.topic, EmulatedTopic) else "without Google's emulator"
         line(f"   topic           {topic.TOPIC} at {self.topic.url}, {made_by}")
@@ -366,6 +372,9 @@ def _arguments() -> argparse.ArgumentParser:
         action="store_false",
         help="do without Google's Pub/Sub emulator where gcloud has it: starts sooner",
     )
+    parser.add_argument(
+        "--tls", action="store_true", help="let the stand-in speak HTTPS as well, with a certificate made at the start"
+    )
     ports = parser.add_argument_group("ports, all on 127.0.0.1", "0 is any free one")
     for name, (default, what) in _PORTS.items():
         flag = f"--{name.replace('_', '-')}"
@@ -404,7 +413,8 @@ def _options() -> Options:
         watch=given.watch.resolve() if given.watch else None,
         bucket=given.bucket,
         emulator=given.emulator,
-        ports=_free({name: getattr(given, name) for name in _PORTS}),
+        tls=given.tls,
+        ports=_free({name: getattr(given, name) for name in _PORTS if given.tls or name != "tls_port"}),
     )
 
 

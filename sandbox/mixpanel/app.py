@@ -2,8 +2,9 @@
 
     python -m sandbox.mixpanel --port 8081
 
-It prints `{"url": …}` when it accepts connections. What it took is found under /sandbox/, where trouble can be asked
-for as well (see `sandbox.mixpanel.api`). Its behaviour follows https://developer.mixpanel.com/reference/import-events.
+It prints `{"url": …}` when it accepts connections; with `--tls` also the address for HTTPS, and the certificate. What
+it took is found under /sandbox/, where trouble can be asked for as well (see `sandbox.mixpanel.api`). Its behaviour
+follows https://developer.mixpanel.com/reference/import-events.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def create_app(sandbox: Sandbox | None = None) -> Starlette:
     sandbox = sandbox or Sandbox()
     return Starlette(
         routes=[
-            Route("/import", ImportEndpoint(sandbox), methods=["POST"]),
+            Route("/import", ImportEndpoint(sandbox), methods=["GET", "POST"]),
             *api.routes(sandbox),
             *page.routes(),
             *sdk_calls.routes(sandbox),
@@ -62,6 +63,8 @@ class ImportEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         wire = await _read(receive)
+        if scope["method"] == "GET":  # as the SDK for Node sends one event
+            scope, wire = {**scope, "headers": _headers_of_a_form(scope)}, scope["query_string"]
         started = time.perf_counter()
         store, faults = self._sandbox.store, self._sandbox.faults
         n, fate = store.begin(), faults.next()
@@ -85,6 +88,7 @@ class _Call:
         self.n, self.headers = n, headers
         self.project_id = query.get("project_id", "")
         self.strict = query.get("strict")
+        self.verbose = query.get("verbose") == "1"
         self.source = unquote(headers.get(SOURCE_HEADER, ""))
         self.signature = request.signature(headers)
 
@@ -152,7 +156,7 @@ def _answer(sandbox: Sandbox, call: _Call, wire: bytes, *, short: bool) -> Answe
         answer = answers.error(413, f"request exceeds max limit of {limit} bytes")
     except (request.UnreadableError, rules.NotJsonError) as error:
         answer = answers.error(400, f"invalid request body: {error}")
-    return answers.in_old_form(answer, verbose=form.verbose) if form and call.strict is None else answer
+    return answers.in_old_form(answer, verbose=form.verbose or call.verbose) if form and call.strict is None else answer
 
 
 def _unauthorized(faults: Faults, call: _Call, form: request.Legacy | None) -> str | None:
@@ -209,6 +213,12 @@ def _reject(call: _Call, now: float, refused: judge.Rejected, line: bytes) -> Re
         message=refused.problem.message,
         event=line[: REJECT_TEXT * 4].decode(errors="replace")[:REJECT_TEXT],
     )
+
+
+def _headers_of_a_form(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """A GET's headers, with those of the form that its query is: `data=…&verbose=1`."""
+    kept = [(name, value) for name, value in scope["headers"] if name not in {b"content-type", b"content-encoding"}]
+    return [*kept, (b"content-type", b"application/x-www-form-urlencoded")]
 
 
 async def _read(receive: Receive) -> bytes:
@@ -276,6 +286,8 @@ def main() -> None:
     parser.add_argument("--credentials", metavar="USER:SECRET|TOKEN", help="accept only these")
     parser.add_argument("--bucket-url", help="the local bucket's address, to which the page can upload files")
     parser.add_argument("--bucket", default="events", help="the local bucket's name")
+    parser.add_argument("--tls", action="store_true", help="speak HTTPS as well, with a certificate made at the start")
+    parser.add_argument("--tls-port", type=int, default=8443, help="where (default: %(default)s; 0 takes a free one)")
     parser.add_argument("--mapping", metavar="NAME|FILE", help="what the page's preview applies, such as auto")
     parser.add_argument("--transform", metavar="MODULE:FUNCTION", help="the same")
     given = parser.parse_args()
@@ -287,7 +299,7 @@ def main() -> None:
         mapping=given.mapping or os.environ.get("IMPORT_MAPPING") or None,
         transform=given.transform or os.environ.get("IMPORT_TRANSFORM") or None,
     )
-    serve(create_app(sandbox), given.host, given.port)
+    serve(create_app(sandbox), given.host, given.port, given.tls_port if given.tls else None)
 
 
 if __name__ == "__main__":

@@ -121,14 +121,14 @@ def read_legacy(body: bytes) -> Legacy:
         UnreadableError: it is none.
     """
     try:
-        form = parse_qs(body.decode("ascii"), strict_parsing=True)
+        form = parse_qs(body.decode("ascii"), strict_parsing=True, keep_blank_values=True)
         data = form["data"][0]
     except (ValueError, KeyError):
         raise UnreadableError("no data") from None
     events = data.encode()
     if not events.lstrip().startswith((b"{", b"[")):
         try:
-            events = base64.b64decode(events, validate=True)
+            events = base64.b64decode(events.replace(b" ", b"+"), validate=True)  # the SDK for Node escapes no plus
         except binascii.Error:
             raise UnreadableError("data is neither JSON nor base64") from None
     return Legacy(events, form.get("verbose", ["0"])[0] == "1", form.get("api_key", [""])[0])

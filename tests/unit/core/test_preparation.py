@@ -115,6 +115,8 @@ def raising_anything(_: dict[str, Any]) -> Any:
     raise ValueError("\ud83d" + "x" * 100_000)
 
 
+BUILT_IN: Change = int  # type: ignore[assignment]
+
 MISMAPPED: dict[str, tuple[Change, str]] = {
     "raises": (raising, r"the transform raised KeyError: 'customer' \(test_preparation\.py, line \d+\)$"),
     "raises what has no text": (raising_untold, r"the transform raised Untold: \(its text cannot be had\)"),
@@ -123,7 +125,7 @@ MISMAPPED: dict[str, tuple[Change, str]] = {
         lambda r: json.loads(r["event"]),
         r"the transform raised JSONDecodeError: .* \(test_preparation\.py, line \d+\)$",
     ),
-    "is a built-in function that raises": (int, r"the transform raised TypeError: [^()]*\(\)[^()]*$"),
+    "is a built-in function that raises": (BUILT_IN, r"the transform raised TypeError: [^()]*\(\)[^()]*$"),
     "returns a text": (lambda _: "event", "the transform returned str: it may return a dict, a list of dicts, or None"),
     "returns a list of texts": (lambda _: ["event"], "the transform returned str"),
     "returns nothing of use": (lambda _: {}, "has no event name"),
