@@ -63,6 +63,7 @@ class Preparer:
         self, default_ip: str | None, mapped: Mapped | None = None, transform: Transform | None = None
     ) -> None:
         self._completer = Completer(default_ip)
+        self._quickly = self._completer.quickly
         self._mapping = mapped.mapping if mapped else None
         self._filters = mapped.filters if mapped else None
         self._transform = transform
@@ -72,16 +73,26 @@ class Preparer:
 
     def prepare(self, record: bytes) -> Prepared:
         """Prepares one record; white space around it does not count."""
-        made = self._event_or_more(record)
+        is_odd = False
+        if not self.makes_events and type(record) is bytes:
+            if event := self._quickly(record):
+                return Prepared((event,))
+            is_odd = True
+        made = self._event_or_more(record, is_odd=is_odd)
         return Prepared((made,)) if isinstance(made, bytes) else made
 
-    def _event_or_more(self, record: bytes) -> bytes | Prepared:
-        """What becomes of a record: the event alone where it is one, and filters and transforms need not be heard."""
+    def _event_or_more(self, record: bytes, *, is_odd: bool = False) -> bytes | Prepared:
+        """What becomes of a record: the event alone where it is one, and filters and transforms need not be heard.
+
+        Args:
+            record: as it came.
+            is_odd: whether it is one of those that `Completer.stretches` left out.
+        """
         try:
             if type(record) is Malformed:
                 raise InvalidRecord(record.reason)
             if not self.makes_events:
-                return self._completer.complete(record)
+                return self._completer.complete_odd(record) if is_odd else self._completer.complete(record)
             if len(record) >= MAX_EVENT_BYTES:
                 raise InvalidRecord("is too long: Mixpanel takes events under 1 MB")
             if self._mapping is None:
@@ -105,11 +116,16 @@ class Preparer:
         if self.makes_events:
             yield from self._made_of(block)
             return
-        for nth, events in self._stretches(block):
+        records = block.records
+        if not block.are_lines and Malformed in map(type, records):
+            yield from ((nth, self.prepare(one)) for nth, one in enumerate(records) if _is_one(one))
+            return
+        for nth, events in self._completer.stretches(records, are_lines=block.are_lines, are_ascii=block.are_ascii):
             if events:
                 yield nth, events
-            elif type(block.records[nth]) is Malformed or not is_blank(block.records[nth]):
-                yield nth, self.prepare(block.records[nth])
+            elif not is_blank(records[nth]):
+                made = self._event_or_more(records[nth], is_odd=True)
+                yield nth, Prepared((made,)) if isinstance(made, bytes) else made
 
     def _made_of(self, block: Block) -> Iterator[tuple[int, list[bytes] | Prepared]]:
         """What is made of a block's records: together those that become one event each, unless the user's transform
@@ -127,18 +143,10 @@ class Preparer:
             if events:
                 yield first, events
                 events = []
-            if type(record) is Malformed or not is_blank(record):
+            if _is_one(record):
                 yield nth, made
         if events:
             yield first, events
-
-    def _stretches(self, block: Block) -> Iterator[tuple[int, list[bytes]]]:
-        """The index of a record, and the events of it and of those that follow; none where it goes alone."""
-        records = block.records
-        if not block.are_lines and Malformed in map(type, records):
-            yield from ((nth, []) for nth in range(len(records)))
-            return
-        yield from self._completer.stretches(records, are_lines=block.are_lines, are_ascii=block.are_ascii)
 
     def _complete(self, record: bytes, outcomes: list[Outcome]) -> Prepared:
         """Filters, transforms, checks and completes what a record or the mapping gave.
@@ -188,3 +196,8 @@ class Preparer:
         from importer.mappings.recognition import hint  # noqa: PLC0415 (it takes a tenth of the start)
 
         return hint
+
+
+def _is_one(record: bytes) -> bool:
+    """Whether it is a record at all: blank lines are none."""
+    return type(record) is Malformed or not is_blank(record)

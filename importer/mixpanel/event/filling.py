@@ -8,7 +8,7 @@ one pass over the bytes is enough, and each costs as much as all else.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import repeat, takewhile
 from operator import attrgetter, length_hint
@@ -20,7 +20,7 @@ from msgspec import Meta, defstruct, field
 from importer.errors import InvalidRecord
 from importer.limits import IDENTITY_CALLS, MAX_EVENT_BYTES
 from importer.mixpanel.event.fields import distinct_id_of, fingerprint
-from importer.mixpanel.event.whole import NOT_DECODED, are_sound, leading
+from importer.mixpanel.event.whole import NOT_DECODED, are_sound, is_sound, leading
 
 _MARK_IP, _MARK_ID = secrets.randbits(62), secrets.token_hex(16)
 """Nobody's `ip`, and nobody's `$insert_id` or `distinct_id`."""
@@ -67,11 +67,23 @@ class Filling:
             wanted.append(("device_id", Any, field(name="$device_id", default=None)))
         properties = defstruct("_Properties", wanted, gc=False)
         event = defstruct("_Event", [("event", _Text), ("properties", properties)], gc=False)
-        self._decode = msgspec.json.Decoder(event).decode
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(event).decode
 
     def one(self, record: bytes) -> bytes:
         """See `stretches.Way`."""
-        return b"".join(self.run([record], are_ascii=False))
+        if self._lacks.distinct_id:
+            return b"".join(self.run([record], are_ascii=False))
+        try:
+            event = self._decode(record.replace(self._opening, self._marked, 1))
+        except NOT_DECODED:
+            return b""
+        if event.event in IDENTITY_CALLS or not is_sound(record):
+            return b""
+        start = self._opened
+        if self._lacks.insert_id:
+            start = b'%b"$insert_id":"%b",' % (start, fingerprint(record))
+        filled = record.replace(self._opening, start, 1)
+        return filled if len(filled) < MAX_EVENT_BYTES else b""
 
     def run(self, records: list[bytes], *, are_ascii: bool) -> list[bytes]:
         """See `stretches.Way`."""

@@ -1,7 +1,7 @@
 """Many records at once: completed in stretches, so that what is as most records are costs little of Python.
 
 Some records lack nothing, others all lack the same: each kind has a way that completes a run of it. A record that goes
-none of these ways, bad ones among them, is left to `Completer.complete`, and costs its neighbours nothing.
+none of these ways, bad ones among them, is left to `Completer.complete_odd`, and costs its neighbours nothing.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Annotated, Protocol
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from importer.limits import IDENTITY_CALLS
+from importer.limits import IDENTITY_CALLS, MAX_EVENT_BYTES
 from importer.mixpanel.event.filling import Filling, Lacks, short
-from importer.mixpanel.event.whole import NOT_DECODED, WholeEvents, are_sound
+from importer.mixpanel.event.whole import NOT_DECODED, WholeEvents
 
 _MIN_WITH_CARE, _MAX_WITH_CARE = 4, 256
 """Records that are looked at one by one, once one had to be left out or lacked something else than its neighbours,
@@ -53,7 +53,7 @@ class _Way(Protocol):
     """A way to complete records of one kind, which have no line breaks in them, and are short enough."""
 
     def one(self, record: bytes) -> bytes:
-        """The event of a record that is of this kind as far as the decoder looked; empty if it is not."""
+        """The event of a record; empty if it is of another kind."""
 
     def run(self, records: list[bytes], *, are_ascii: bool) -> list[bytes]:
         """The events of records from the first on, up to one that is of another kind."""
@@ -84,7 +84,7 @@ class Stretches:
 
         Yields:
             The index of a record, and the events of it and of those that follow, one of each; none where that record
-            has to go through `Completer.complete`. Records that need no change are the events themselves.
+            has to go through `Completer.complete_odd`. Records that need no change are the events themselves.
         """
         start, with_care, at_once = 0, 0, len(records)
         way: _Way | None = self._usual
@@ -112,6 +112,19 @@ class Stretches:
             if way is None or len(sendable) < len(events):
                 yield start, []
                 start += 1
+
+    def one(self, record: bytes) -> bytes:
+        """The event of one record; empty where that has to go through `Completer.complete_odd`."""
+        if len(record) >= MAX_EVENT_BYTES or b"\n" in record or b"\r" in record:
+            return b""
+        usual = self._usual
+        if event := usual.one(record):
+            return event
+        way = self._way(record)
+        if way is None or way is usual or not (event := way.one(record)):
+            return b""
+        self._usual = way
+        return event
 
     def _with_care(self, records: list[bytes]) -> tuple[list[bytes], _Way | None]:
         """The events of records that may all be of different kinds, and the way of the last; no way, where it has to be
@@ -157,7 +170,7 @@ class _Whole:
         self._whole = whole
 
     def one(self, record: bytes) -> bytes:
-        return record if are_sound((record,), are_lines=True) else b""
+        return record if self._whole.takes(record) else b""
 
     def run(self, records: list[bytes], *, are_ascii: bool) -> list[bytes]:
         count = self._whole.count(records, are_lines=True, are_ascii=are_ascii)

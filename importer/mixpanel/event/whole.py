@@ -55,6 +55,13 @@ class WholeEvents:
         except NOT_DECODED:
             return False
 
+    def takes(self, record: bytes) -> bool:
+        """Whether a record, which is short enough and has no line breaks, can be sent as it is."""
+        try:
+            return self._decode(record).event not in IDENTITY_CALLS and is_sound(record)
+        except NOT_DECODED:
+            return False
+
     def count(self, records: Sequence[bytes], *, are_lines: bool, are_ascii: bool) -> int:
         """How many of these can be sent as they are before the first that cannot.
 
@@ -123,6 +130,13 @@ def are_sound(records: Sequence[bytes], *, are_lines: bool, are_ascii: bool = Fa
         or any(map(contains, records, repeat(b"\n")))
         or any(map(contains, records, repeat(b"\r")))
     )
+
+
+def is_sound(record: bytes) -> bool:
+    """The same of one, which is known to be short enough, and to have no line breaks."""
+    if not record.isascii():
+        return are_sound((record,), are_lines=True)
+    return len(record) < MIN_LENGTH or not nests_too_deep(record)
 
 
 def leading(flags: Iterable[bool]) -> int:

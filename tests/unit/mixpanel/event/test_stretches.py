@@ -31,7 +31,7 @@ def stretches(records: list[bytes], default_ip: str | None = "0", *, are_lines: 
 
 def completed(record: bytes, default_ip: str | None = "0") -> bytes | None:
     try:
-        return Completer(default_ip).complete(record)
+        return Completer(default_ip).complete_odd(record)
     except InvalidRecord:
         return None
 
@@ -147,6 +147,23 @@ def test_an_odd_record_among_others_is_completed_as_it_is_alone(record: bytes, d
 @example([], "0")
 def test_any_mix_of_records_gives_what_they_give_one_by_one(records: list[bytes], default_ip: str | None) -> None:
     check(records, default_ip)
+
+
+@given(
+    st.lists(st.sampled_from([COMPLETE, NO_IP, NO_ID, NEITHER, SPACED, b"null", *ODD.values()]), max_size=12),
+    st.sampled_from([None, "0", "203.0.113.7"]),
+)
+@example([COMPLETE, NEITHER, NO_IP, NO_ID, SPACED, *ODD.values(), COMPLETE], "0")
+def test_what_came_before_a_record_changes_nothing_about_it(records: list[bytes], default_ip: str | None) -> None:
+    completer = Completer(default_ip)
+    for record in records:
+        list(completer.stretches([record]))
+        try:
+            event = completer.complete(record)
+        except InvalidRecord:
+            assert completed(record, default_ip) is None
+        else:
+            assert event == completed(record, default_ip)
 
 
 KEYS = st.text(max_size=3) | st.sampled_from(["properties", "ip", "$insert_id", "event", "time", '"properties":{'])
