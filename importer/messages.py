@@ -60,6 +60,8 @@ class MessageImporter:
     Attributes:
         batcher: what their events share batches with; it counts the messages that are open.
         budget: the memory for all that wait.
+        clock: see above.
+        summaries: which they are counted in.
 
     Raises:
         SettingsError: the settings name a transform that cannot be loaded.
@@ -74,7 +76,7 @@ class MessageImporter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log.get()
-        self._clock = clock
+        self.clock = clock
         self._service = service
         self._loop = asyncio.get_running_loop()
         self.batcher = Batcher(
@@ -87,7 +89,7 @@ class MessageImporter:
         self._most_uncompressed = settings.buffer_bytes // 2
         self._rows: Rows = "records" if settings.mapping else "events"
         self._failure: BaseException | None = None
-        self._summaries = Summaries(self.batcher, default, clock)
+        self.summaries = Summaries(self.batcher, default, clock)
 
     def opened(self) -> OpenMessage:
         """A message that is about to come, or has come. It is open within its `with` block, and what became of it is
@@ -97,19 +99,15 @@ class MessageImporter:
     def end(self) -> None:
         """The process was told to end: sends at once what waits. A signal handler may call it, at any moment."""
         self._loop.call_soon_threadsafe(self.batcher.flush)
-        self._loop.call_soon_threadsafe(self._summaries.end)
+        self._loop.call_soon_threadsafe(self.summaries.end)
 
     def pause(self) -> None:
         """No message is open, and none may come for long: the summary that is left is written now."""
-        self._summaries.write_rest()
+        self.summaries.write_rest()
 
     def close(self) -> None:
         """Closes the connections, once no message is open."""
         self.batcher.pipeline.close()
-
-    def _begin(self) -> tuple[float, Source, Reservation]:
-        reservation = Reservation(self.budget)
-        return self._clock(), self.batcher.source(reservation), reservation
 
     async def _settle(self, source: Source, message: Message) -> None:
         records = records_of_message(message.data, self._most_uncompressed, self._rows)
@@ -135,12 +133,6 @@ class MessageImporter:
                 f"Messages are handed back to {self._service}: {error}", kind="handed back", reason=str(error)
             )
 
-    def _count(self, message: Message | None, began: float) -> None:
-        if message is None:
-            self._summaries.consider()
-        else:
-            self._summaries.answer(message.channel, message.published, began)
-
 
 class OpenMessage:
     """A message that somebody waits for. See `MessageImporter.opened`."""
@@ -149,7 +141,9 @@ class OpenMessage:
 
     def __init__(self, importer: MessageImporter) -> None:
         self._importer = importer
-        self._began, self._source, self._memory = importer._begin()
+        self._began = importer.clock()
+        self._memory = Reservation(importer.budget)
+        self._source = importer.batcher.source(self._memory)
         self._message: Message | None = None
 
     def __enter__(self) -> Self:
@@ -161,7 +155,10 @@ class OpenMessage:
     ) -> None:
         self._source.__exit__(kind, error, trace)
         self._memory.release()
-        self._importer._count(self._message, self._began)
+        if message := self._message:
+            self._importer.summaries.answer(message.channel, message.published, self._began)
+        else:
+            self._importer.summaries.consider()
 
     def take(self, size: int) -> None:
         """Takes memory for the message itself, before it is read.

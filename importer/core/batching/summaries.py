@@ -64,14 +64,16 @@ class Summaries:
             published: when it was handed to the trigger (RFC 3339); "" where that is not known.
             began: when it was opened, by the clock.
         """
-        self._started = began if self._is_empty else min(began, self._started)
-        self._ended = self._clock()
-        self._is_empty = False
-        if name and len(self._names) < _MAX_NAMED:
+        if self._is_empty or began < self._started:
+            self._started = began
+            self._is_empty = False
+        self._ended = now = self._clock()
+        if name and name not in self._names and len(self._names) < _MAX_NAMED:
             self._names.add(name)
-        if published:
-            self._oldest = max(self._oldest, _age(published))
-        self.consider()
+        if published and (age := _age(published)) > self._oldest:
+            self._oldest = age
+        if not self._batcher.open or now - self._started >= _EVERY:  # else none can be due
+            self.consider()
 
     def consider(self) -> None:
         """Writes a summary if one is due. To be called before an answer of which there is nothing to note."""
@@ -132,9 +134,11 @@ class Summaries:
 
 
 def _age(published: str) -> float:
-    """Seconds since then; 0 where that is no time."""
+    """Seconds since then, fewer than none where clocks differ; 0 where that is no time."""
     try:
         then = datetime.fromisoformat(published)
-        return max(time.time() - (then if then.tzinfo else then.replace(tzinfo=UTC)).timestamp(), 0.0)
+        if then.tzinfo is None:
+            then = then.replace(tzinfo=UTC)
+        return time.time() - then.timestamp()
     except (ValueError, OverflowError):
         return 0.0
