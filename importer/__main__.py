@@ -17,6 +17,7 @@ _COMMANDS = {
     "reconcile": "importer.commands.reconcile",
     "profile": "importer.commands.profile",
     "replay": "importer.commands.replay",
+    "pull": "importer.commands.pull",
 }
 """The module of each command, whose `command` it is."""
 

@@ -18,6 +18,8 @@ from importer.mappings.loading import load, load_mapping
 from importer.settings import API_SECRET_RETIRED, CredentialKind, Settings, from_environment, not_settings
 
 if TYPE_CHECKING:
+    import asyncio
+
     from importer.sources.gcs.source import BucketSource
     from importer.sources.pubsub.push import PushSource
 
@@ -31,19 +33,30 @@ def settings(variables: Mapping[str, str] | None = None) -> Settings:
     Raises:
         SystemExit: one is wrong; the sentence that says which is on standard error.
     """
-    variables = os.environ if variables is None else variables
+    try:
+        return settings_of_a_worker(os.environ if variables is None else variables)
+    except SettingsError as error:
+        sys.exit(f"The importer cannot start: {error}")
+
+
+def settings_of_a_worker(variables: Mapping[str, str]) -> Settings:
+    """The settings of a process that nobody watches, with the log set up by them: what it has to say, it says there.
+
+    Args:
+        variables: what they are read from.
+
+    Raises:
+        SettingsError: one is wrong.
+    """
     # Hardly anything here is garbage that only the collector can find. Looking for it took a sixth of the start, and
     # half of the time that a thousand requests held open take (280 µs a message, 150 without).
     gc.set_threshold(100_000, 50, 100)
-    try:
-        found = from_environment(variables)
-        log.configure(found.log_level)
-        if found.mapping:
-            load_mapping(found.mapping, variables)
-        if found.transform:
-            load(found.transform)
-    except SettingsError as error:
-        sys.exit(f"The importer cannot start: {error}")
+    found = from_environment(variables)
+    log.configure(found.log_level)
+    if found.mapping:
+        load_mapping(found.mapping, variables)
+    if found.transform:
+        load(found.transform)
     if found.credentials.kind is CredentialKind.API_SECRET:
         log.get().warning(
             f"MIXPANEL_API_SECRET is a legacy credential: Mixpanel retires it on {API_SECRET_RETIRED}. "
@@ -74,6 +87,17 @@ def settings_of_a_command(variables: Mapping[str, str] | None = None) -> Setting
     for sentence in not_settings(variables):
         print(sentence, file=sys.stderr)
     return found
+
+
+def event_loop() -> asyncio.AbstractEventLoop:
+    """A new event loop for a worker: uvloop's, which the functions have from their server, or Python's without it."""
+    try:
+        import uvloop  # noqa: PLC0415
+    except ImportError:
+        import asyncio  # noqa: PLC0415
+
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 @cache

@@ -215,13 +215,24 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
-    """A function under functions-framework, served by gunicorn as in production."""
+class Logging:
+    """A process of the importer's, and what it logs."""
 
     process: Process
-    url: str
     lines: deque[str]
     """The last 10,000 lines it logged."""
+
+    def log(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """The entries of its log, in order; those of one `kind`, or all."""
+        entries = [json.loads(line) for line in tuple(self.lines) if line.startswith("{")]
+        return [entry for entry in entries if kind in {None, entry.get("kind")}]
+
+
+@dataclass(frozen=True, slots=True)
+class Function(Logging):
+    """A function under functions-framework, served by gunicorn as in production."""
+
+    url: str
 
     def wait_until_ready(self) -> None:
         """Waits until it answers.
@@ -231,11 +242,6 @@ class Function:
         """
         port = urlsplit(self.url).port or 80
         self.process.wait_until(lambda: _answers(port))
-
-    def log(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """What it logged, as JSON objects, oldest first: all of it, or the lines of one `kind`."""
-        entries = [json.loads(line) for line in tuple(self.lines) if line.startswith("{")]
-        return [entry for entry in entries if kind in {None, entry.get("kind")}]
 
 
 @contextmanager
@@ -296,6 +302,31 @@ def start_function(
         on_line: called with each line it logs.
     """
     port = port or free_port()
+    command: list[str | Path] = [Path(PYTHON).with_name("functions-framework")]
+    command += ["--target", target, "--source", source, "--host", "127.0.0.1", "--port", str(port)]
+    process, lines = _start(command, target, environment, on_line, log)
+    return Function(process, lines, f"http://127.0.0.1:{port}")
+
+
+def start_command(*words: str, environment: Mapping[str, str], on_line: OnLine | None = None) -> Logging:
+    """Starts `python -m importer WORDS…`, which runs until it ends by itself or is stopped by the caller.
+
+    Args:
+        words: the command and its arguments.
+        environment: its settings. The shell's own settings of the importer do not reach it.
+        on_line: called with each line it logs.
+    """
+    return Logging(*_start([PYTHON, "-m", "importer", *words], words[0], environment, on_line))
+
+
+def _start(
+    command: Sequence[str | Path],
+    name: str,
+    environment: Mapping[str, str],
+    on_line: OnLine | None,
+    log: Path | None = None,
+) -> tuple[Process, deque[str]]:
+    """The process, and the lines it logs."""
     lines: deque[str] = deque(maxlen=10_000)
 
     def keep(line: str) -> None:
@@ -303,11 +334,8 @@ def start_function(
         if on_line:
             on_line(line)
 
-    command: list[str | Path] = [Path(PYTHON).with_name("functions-framework")]
-    command += ["--target", target, "--source", source, "--host", "127.0.0.1", "--port", str(port)]
     everything = {**without_settings(os.environ), **environment, "PYTHONUNBUFFERED": "1"}
-    process = Process(command, name=target, environment=everything, on_line=keep, log=log)
-    return Function(process, f"http://127.0.0.1:{port}", lines)
+    return Process(command, name=name, environment=everything, on_line=keep, log=log), lines
 
 
 def without_settings(environment: Mapping[str, str]) -> dict[str, str]:

@@ -46,17 +46,19 @@ class Emulator:
     host: str
     project: str
 
-    def subscribe(self, topic: str, endpoint: str, ack_deadline: int = 10, **options: Any) -> None:
-        """Makes a topic, and a subscription of the same name that pushes its messages to `endpoint`.
+    def subscribe(self, topic: str, endpoint: str | None, ack_deadline: int = 10, **options: Any) -> None:
+        """Makes a topic, and a subscription of the same name that pushes its messages to `endpoint`, or
+        holds them until they are pulled where that is None.
 
         Args:
             ack_deadline: seconds that a push may go unanswered.
             options: fields of the subscription (https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.subscriptions).
         """
         name = f"projects/{self.project}/topics/{topic}"
-        push = {"topic": name, "pushConfig": {"pushEndpoint": endpoint}, "ackDeadlineSeconds": ack_deadline, **options}
+        push = {"pushConfig": {"pushEndpoint": endpoint}} if endpoint else {}
+        made = {"topic": name, "ackDeadlineSeconds": ack_deadline, **push, **options}
         self._call("PUT", name, {})
-        self._call("PUT", f"projects/{self.project}/subscriptions/{topic}", push)
+        self._call("PUT", f"projects/{self.project}/subscriptions/{topic}", made)
 
     def publish(self, topic: str, messages: Sequence[bytes]) -> None:
         """Publishes messages with these bytes as their data."""

@@ -70,7 +70,7 @@ def served(target: str, upload: Path, environment: Path, **settings: str) -> Ite
     with processes.Process(command, name=target, environment=everything, on_line=lines.append) as process:
         url = f"http://127.0.0.1:{port}"
         process.wait_until(lambda: answers(url) or None)
-        yield processes.Function(process, url, lines)
+        yield processes.Function(process, lines, url)
 
 
 def answers(url: str) -> bool:
