@@ -54,9 +54,10 @@ class Block:
         return replace(self, records=some, size=sum(map(len, some)) + len(some), places=places)
 
     def place(self, nth: int) -> tuple[int, int]:
-        """The line and offset of one of its records."""
+        """The line and offset of one of its records, of those from the end if `nth` is negative."""
         if self.places is not None:
             return self.places[nth]
+        nth = range(len(self.records))[nth]
         return self.line + nth, self.offset + sum(map(len, self.records[:nth])) + nth
 
 

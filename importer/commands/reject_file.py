@@ -20,7 +20,7 @@ from importer.core.rejects.buffered import BufferedRejectSink
 from importer.core.rejects.reject import Reject, RejectSink
 from importer.core.report import Report
 from importer.errors import DeliveryError, ImporterError
-from importer.formats.compression import GZIP
+from importer.formats.compression import compression_of
 from importer.formats.content import Content, records_of_message
 from importer.formats.detect import is_json
 from importer.formats.reader import Rows
@@ -212,7 +212,7 @@ def _was_whole(source: str, record: bytes) -> bool:
     """Whether this is a whole message, rejected before rejects said so themselves: it holds several records, if any."""
     if "://" in source:
         return False
-    if record.startswith((GZIP, b"[")):
+    if record.startswith(b"[") or compression_of(record) is not None:
         return True
     if b"\n" not in record or is_json(record):
         return False

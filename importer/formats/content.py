@@ -1,7 +1,7 @@
 """Bytes to records: what is stored is known by its content, whatever it is called.
 
-Plain or compressed (of several gzip members too, or twice over). Nothing here holds more than a chunk and a record,
-however large the object, its lines, or what it decompresses to. A format is a file and a row of `FORMATS`.
+Plain, or packed with gzip or zstd (in several members too, or twice over). Nothing here holds more than a chunk and a
+record, however large the object, its lines, or what it decompresses to. A format is a file and a row of `FORMATS`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from importer.errors import StalePosition, Unreadable
-from importer.formats import json_array, ndjson
-from importer.formats.compression import GZIP, decompressed
+from importer.formats.compression import compression_of
 from importer.formats.csv.dialect import looks_like_csv
 from importer.formats.detect import is_json, not_event_data
 from importer.formats.held import Held, skipped
+from importer.formats.json import lines, values
+from importer.formats.json.layout import may_wrap
+from importer.formats.json.values import in_one_line
 from importer.formats.reader import Format, Head, Reader, Rows, Source, begins, reader_of
 from importer.limits import CHUNK_BYTES, MAX_EVENT_BYTES
 from importer.records import Block, Position, Readable, Record
@@ -22,14 +24,14 @@ from importer.records import Block, Position, Readable, Record
 FORMATS = (
     Format("avro", begins(b"Obj\x01"), reader_of("importer.formats.avro.reader")),
     Format("parquet", begins(b"PAR1"), reader_of("importer.formats.parquet.reader"), by_range=True),
-    Format("json", json_array.matches, json_array.Reader),
+    Format("json", values.matches, values.Reader),
     Format("csv", looks_like_csv, reader_of("importer.formats.csv.reader")),
-    Format("ndjson", ndjson.matches, ndjson.Reader),
+    Format("ndjson", lines.matches, lines.Reader),
 )
 """All that can be read. The first that matches has it."""
 
-_MAX_GZIP_LAYERS = 2
-"""How many times over content may be gzipped: there are files that come out of gzip as they went in."""
+_MAX_LAYERS = 2
+"""How many times over content may be compressed: there are files that come out of gzip as they went in."""
 
 _UTF8_MARK = b"\xef\xbb\xbf"
 _BY_NAME = {one.name: one for one in FORMATS}
@@ -123,8 +125,7 @@ class Content:
         head = Head(content[start:CHUNK_BYTES], self._stored.name, len(content) < CHUNK_BYTES)
         format_ = next((one for one in FORMATS if one.matches(head)), None)
         if format_ is None:
-            what = not_event_data(head.content)
-            raise Unreadable(f"this is no event data but {what}: it takes JSON, one event a line or an array of events")
+            raise Unreadable(f"this is no event data but {not_event_data(head)}")
         position = Position(start, 1, format_.name, compression, stored=0 if compression else start)
         self._read(format_, position, skipped(chunks, start), head)
 
@@ -146,11 +147,11 @@ class Content:
     def _decompressed(self, chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes], str | None]:
         """The head of the content, all of it (that too), and what it was compressed with."""
         head, rest = _head(chunks)
-        compression = "gzip" if head.startswith(GZIP) else None
-        for _ in range(_MAX_GZIP_LAYERS):
-            if head.startswith(GZIP):
-                head, rest = _head(_bounded(decompressed(rest), self._most))
-        return head, rest, compression
+        layers: list[str] = []
+        while len(layers) < _MAX_LAYERS and (packed := compression_of(head)):
+            layers.append(packed.name)
+            head, rest = _head(_bounded(packed.decompressed(rest), self._most))
+        return head, rest, "+".join(layers) or None
 
     def _read(self, format_: Format, start: Position, chunks: Iterator[bytes], head: Head | None) -> None:
         if format_.by_range:
@@ -164,8 +165,6 @@ class Content:
 def records_of_message(data: bytes, most: int, rows: Rows = "events") -> Iterable[Record]:
     """Reads the records of a message: one event, an array of events, or lines of them; gzipped or not.
 
-    An event may stand on several lines if it is the only one.
-
     Args:
         data: the message.
         most: uncompressed bytes that are read, at most.
@@ -174,15 +173,16 @@ def records_of_message(data: bytes, most: int, rows: Rows = "events") -> Iterabl
     Raises:
         Unreadable: (while they are read) there is no data, or see `Content`.
     """
-    if data.startswith(b"{") and (b"\n" not in data or is_json(data)):
-        return ((1, 0, data),)
+    if data.startswith(b"{") and is_json(data) and not may_wrap(data):
+        return ((1, 0, in_one_line(data)),)
     return _records(data, most, rows)
 
 
 def _records(data: bytes, most: int, rows: Rows) -> Iterator[Record]:
     if not data:
         raise Unreadable("the message has no data")
-    yield from Content(Held(data), most=most, rows=rows).records()
+    # It is held in any case: a reject carries it whole, for replay.
+    yield from Content(Held(data), most=most, longest=max(len(data), MAX_EVENT_BYTES), rows=rows).records()
 
 
 def _head(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:

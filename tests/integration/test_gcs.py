@@ -347,7 +347,6 @@ NO_EVENTS: dict[str, tuple[bytes, str]] = {
     "noise": (NOISE.randbytes(300_000), "no event data but something"),
     "a PNG, gzipped": (gzip.compress(b"\x89PNG\r\n\x1a\n" + bytes(100)), "no event data but a PNG image"),
     "gzip of nothing but a header": (PACKED[:10], "the gzip data breaks off before its end"),
-    "pretty-printed objects": (json.dumps(JSON[0], indent=2).encode() * 100, "JSON that stands on several lines"),
 }
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from importer.errors import Unreadable
 from importer.formats.csv.lines import line_end
-from importer.formats.detect import UTF16_MARKS, is_snowplow
+from importer.formats.detect import is_object, is_snowplow, known_by_its_start
 from importer.formats.reader import Head
 
 _DELIMITERS = ",\t;|"
@@ -37,10 +37,10 @@ class Table(Struct, frozen=True):
 
 def looks_like_csv(head: Head) -> bool:
     """Whether this is CSV: by its content where that can tell, else by its name."""
-    if head.content.startswith(UTF16_MARKS) or head.content.lstrip().startswith(_NO_CSV):
+    if known_by_its_start(head.content) or head.content.lstrip().startswith(_NO_CSV):
         return False
     rows = _first_rows(head)
-    if not rows or is_snowplow(rows[0].encode()):
+    if not rows or is_snowplow(rows[0].encode()) or _holds_objects(head, rows):
         return False
     delimiter = _delimiter(rows)
     if delimiter is None:
@@ -50,6 +50,12 @@ def looks_like_csv(head: Head) -> bool:
     widths = Counter(len(_cells(row, delimiter)) for row in rows)
     is_even = widths.most_common(1)[0][0] == len(columns) > 1 and widths[len(columns)] * 2 > len(rows)
     return (is_header and is_even) or bool(_name(head.name))
+
+
+def _holds_objects(head: Head, rows: list[str]) -> bool:
+    """Whether there is JSON after the first row, or what may become JSON after the head."""
+    last = head.content.rpartition(line_end(head.content))[2]
+    return last.startswith(b"{") or any(is_object(row.encode()) for row in rows[1:])
 
 
 def table(lines: list[str], end: bytes) -> Table:

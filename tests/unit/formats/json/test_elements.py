@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from importer.formats.elements import BrokenArray, elements
+from importer.formats.json.elements import elements
+from importer.formats.json.frames import BrokenArray
 from importer.limits import MAX_EVENT_BYTES
 
 Element = tuple[int, int, bytes]
@@ -237,8 +238,9 @@ def test_white_space_longer_than_memory_should_hold_costs_no_element() -> None:
 def test_any_array_on_one_line_is_cut_into_its_elements_however_little_is_held(
     monkeypatch: pytest.MonkeyPatch, values: list[Any], cuts: list[int]
 ) -> None:
-    monkeypatch.setattr("importer.formats.elements._MAX_HELD", 12)
-    monkeypatch.setattr("importer.formats.elements.MAX_EVENT_BYTES", 4)
+    monkeypatch.setattr("importer.formats.json.cutter._MAX_HELD", 12)
+    monkeypatch.setattr("importer.formats.json.cutter.MAX_EVENT_BYTES", 4)
+    monkeypatch.setattr("importer.formats.json.elements._MAX_BULK", 3)
     whole = [json.dumps(value).encode() for value in values]
     text = b"[" + b", ".join(whole) + b"]"
     found = cut(text, *(place for place in cuts if place < len(text)))

@@ -1,0 +1,218 @@
+"""JSON values cut out of a text one by one, without building any of them, and without holding more than one.
+
+Only brackets, strings and commas are looked at; whether a value is JSON is for others to say. One that breaks the
+structure (a quote or a bracket that nothing closes, say) costs itself alone where values stand on lines of their own:
+its first line is given up as one bad record, and the next line starts afresh. One that is spread over lines is given up
+to the next line that starts as it did. A comma that is missing at a line's end, a bracket that closes too early and one
+array after another cost no value at all. One that is too long to be held is passed over to its end, or to its line's,
+whichever comes first.
+"""
+
+from __future__ import annotations
+
+import re
+
+from importer.formats.json.frames import Frame
+from importer.formats.json.skipping import Skip
+from importer.formats.json.window import Element, Window
+from importer.limits import MAX_EVENT_BYTES
+
+_MAX_HELD = 4 * MAX_EVENT_BYTES
+_MAX_INDENT = 64
+_MAX_IN_VAIN = 8 * MAX_EVENT_BYTES
+
+_SPACE = b" \t\r\n"
+between = re.compile(rb"[ \t\r\n,]*+").match
+_first_line = re.compile(rb"[ \t\r\n]*+[^\n]*+").match
+_TOKEN = re.compile(rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"|["{}\[\],]')
+_last_line_closes = re.compile(rb"\n[ \t\r]*+\][ \t\r\n]*+\Z").search
+_key_or_end = re.compile(rb'\{[ \t\r\n]*+["}]').match
+_indent = re.compile(rb"[\r\n]*+([ \t]*+)").match
+_OPENS = {b"}": b"{", b"]": b"["}
+_GOES_BEFORE = {b"{": b":", b"[": b",["}
+"""What stands before a bracket that opens within another."""
+
+
+class Cutter(Window):
+    """The text that is not yet cut, and how far it was looked at.
+
+    Args:
+        frame: what stands around the values.
+        offset: where the text's first byte is in the source.
+        line: the line it is on.
+
+    Attributes:
+        frame: see above.
+        last_end: where the last value ended in the text; 0 if that is not held any more.
+    """
+
+    def __init__(self, frame: Frame, offset: int, line: int) -> None:
+        super().__init__(offset, line)
+        self.frame = frame
+        self.last_end = 0
+        self._seen = 0  # how far the text was looked at
+        self._stack: list[bytes] = []  # the brackets that are open within the value, up to `_seen`
+        self._is_broken = False
+        self._in_vain = 0  # bytes looked at beyond the lines of values that turned out to be broken
+        self._skip: Skip | None = None  # lets go of the rest of a value that is too long
+
+    @property
+    def is_between(self) -> bool:
+        """Whether a value can start at `start`."""
+        return self.frame.is_open and self._skip is None
+
+    def extend(self, chunk: bytes) -> None:
+        """See `Window.extend`."""
+        self._seen -= self.start
+        self.last_end = 0
+        super().extend(chunk)
+
+    def move(self, to: int) -> None:
+        """See `Window.move`."""
+        self._stack.clear()
+        self.start = self._seen = self.last_end = to
+
+    def next(self) -> Element | None:
+        """Cuts off the next value, if it ends within the text. None as well if the array ends before it."""
+        while self.frame.is_open:
+            if self._skip:
+                self.start, has_ended = self._skip.pass_over(self.text, self.start)
+                self._seen = self.start
+                if not has_ended:
+                    return None
+                self._skip = None
+            first = _end(between(self.text, self.start))
+            self.start, self._seen = first, max(self._seen, first)
+            end = self._next_end()
+            if end is None:
+                return None
+            place = self.place_of(first)
+            record = self.text[first:end].rstrip(_SPACE)
+            self.last_end = first + len(record)
+            if not self._is_broken and self.frame.ends_at_bracket and self.text[end : end + 1] == b"]":
+                self.frame.close(self, end)
+            if record:
+                return *place, record[:MAX_EVENT_BYTES]
+        return None
+
+    def _next_end(self) -> int | None:
+        """Where the current value ends in the text, from which the next one starts; None if more text is needed."""
+        first = self.start
+        if first == len(self.text):
+            return None
+        end = self._look_on()
+        if (len(self.text) if end is None else end) - first > _MAX_HELD and not self._is_broken:
+            line_end = self._line_end()
+            if end is None and (line_end is None or self._opens_alone(line_end)):
+                return self._begin_skipping(over_lines=line_end is not None)
+            self._is_broken = line_end is not None and (end is None or line_end < end)
+        self._is_broken |= end is None and self.at_end
+        if self._is_broken:
+            return self._give_up()
+        if end is not None:
+            self.start = self._seen = end + (self.frame.ends_at_bracket and self.text[end : end + 1] in {b",", b"]"})
+        return end
+
+    def _look_on(self) -> int | None:
+        """Looks for the end of the current value; None when the text ends first, or the structure breaks."""
+        self._is_broken = False
+        text, stack, in_array = self.text, self._stack, self.frame.ends_at_bracket
+        line_end = self._line_end() if self._in_vain > _MAX_IN_VAIN else None
+        for token in _TOKEN.finditer(text, self._seen, len(text) if line_end is None else line_end):
+            at = token.start()
+            byte = text[at : at + 1]
+            if byte == b'"':
+                if token.end() == at + 1:  # no closing quote in sight
+                    self._seen = at
+                    self._is_broken = text.find(b"\n", at) >= 0
+                    return None
+            elif byte in b"{[":
+                if text[at - 1] in _SPACE and not self._may_open(at):
+                    return None if stack else at
+                stack.append(byte)
+            elif not stack and (byte == b"," or (byte == b"]" and in_array)):
+                return at
+            elif stack and stack[-1] == _OPENS.get(byte):
+                stack.pop()
+                if not stack and not in_array:
+                    return at + 1
+            elif byte != b",":
+                self._seen = at
+                self._is_broken = True
+                return None
+        self._seen = len(text)
+        self._is_broken = line_end is not None
+        return None
+
+    def _may_open(self, at: int) -> bool:
+        """Whether a bracket after white space can stand here. Broken values show only at the start of a line."""
+        text, before = self.text, at
+        while before > self.start and text[before - 1] in _SPACE:
+            before -= 1
+        if text.find(b"\n", before, at) < 0:
+            return True
+        if not self._stack:
+            return before == self.start
+        self._is_broken = text[before - 1] not in _GOES_BEFORE[self._stack[-1]]
+        self._seen = at
+        return not self._is_broken
+
+    def _give_up(self) -> int | None:
+        """The end of what is given up of a broken value: its line, or all its lines if it is spread over several."""
+        end = self._line_end()
+        again = None
+        if end is not None and self._is_spread(end):
+            again = self._next_alike(end)
+            if again is None and not self.at_end and len(self.text) - self.start <= _MAX_HELD:
+                return None
+        if end is None:
+            if not self.at_end and len(self.text) - self.start <= _MAX_HELD:
+                return None
+            end = len(self.text)
+            self._skip = None if self.at_end else Skip(only_line=True)
+        self._in_vain += max(min(self._seen, self.start + _MAX_HELD) - (again or end), 0)
+        self._stack.clear()
+        text = self.text[self.start : end if again is None else again].rstrip(_SPACE)
+        end_of_text = self.start + len(text) - text.endswith(b",")
+        self.start = self._seen = min(end + 1, len(self.text)) if again is None else again
+        return end_of_text
+
+    def _opens_alone(self, line_end: int) -> bool:
+        """Whether the bracket that the current value starts with is all that is on its line."""
+        return self.text[self.start : line_end].rstrip(_SPACE) in {b"{", b"["}
+
+    def _is_spread(self, line_end: int) -> bool:
+        """Whether the current value is an object spread over lines, and not one of which its bracket alone is left: a
+        key comes on the next line, where the next value would begin with a bracket."""
+        return self._opens_alone(line_end) and _key_or_end(self.text, self.start) is not None
+
+    def _next_alike(self, line_end: int) -> int | None:
+        """Where the next value starts: on a line that is indented less than what this one holds. Or else, at the end,
+        where the array ends. None if more text has to tell."""
+        text = self.text
+        inner = _indent(text, line_end)
+        most = max((len(inner[1]) if inner else 0) - 1, 0)
+        alike = re.compile(rb"\n[ \t]{0,%d}+(?:\}[ \t]*+,[ \t]*+)?\{" % min(most, _MAX_INDENT))
+        if found := alike.search(text, line_end):
+            return found.end() - 1
+        if not self.at_end:
+            return None
+        closing = _last_line_closes(text, line_end) if self.frame.ends_at_bracket else None
+        return closing.start() if closing else len(text)
+
+    def _begin_skipping(self, *, over_lines: bool) -> int:
+        """Lets go of a value that is too long to be held, of which this is the end for now."""
+        self._skip = Skip(len(self._stack), over_lines=over_lines, in_array=self.frame.ends_at_bracket)
+        self._stack.clear()
+        self.start = self._seen
+        return len(self.text)
+
+    def _line_end(self) -> int | None:
+        """The end of the line on which the current value starts, if the text has it."""
+        end = _end(_first_line(self.text, self.start))
+        return end if end < len(self.text) else None
+
+
+def _end(match: re.Match[bytes] | None) -> int:
+    """The end of a match that can be empty but cannot fail."""
+    return match.end() if match else 0
