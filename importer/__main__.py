@@ -15,6 +15,8 @@ _COMMANDS = {
     "import": "importer.commands.import_files",
     "backfill": "importer.commands.backfill",
     "reconcile": "importer.commands.reconcile",
+    "check": "importer.commands.check",
+    "preview": "importer.commands.preview",
     "profile": "importer.commands.profile",
     "replay": "importer.commands.replay",
     "pull": "importer.commands.pull",

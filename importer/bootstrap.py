@@ -29,6 +29,7 @@ def settings(variables: Mapping[str, str] | None = None) -> Settings:
 
     Args:
         variables: what they are read from; by default the environment.
+        says: whether it says of variables that they are like settings and are none.
 
     Raises:
         SystemExit: one is wrong; the sentence that says which is on standard error.
@@ -68,7 +69,7 @@ def settings_of_a_worker(variables: Mapping[str, str]) -> Settings:
     return found
 
 
-def settings_of_a_command(variables: Mapping[str, str] | None = None) -> Settings:
+def settings_of_a_command(variables: Mapping[str, str] | None = None, *, says: bool = True) -> Settings:
     """The settings of a command that somebody runs by hand: what is to be said of them is said on standard error, and
     of the log there are only the errors, there too. Run as a job in the cloud, it writes the log that functions write.
 
@@ -84,7 +85,7 @@ def settings_of_a_command(variables: Mapping[str, str] | None = None) -> Setting
         log.configure(found.log_level)
     else:
         log.configure("ERROR", sys.stderr)
-    for sentence in not_settings(variables):
+    for sentence in not_settings(variables) if says else ():
         print(sentence, file=sys.stderr)
     return found
 

@@ -63,11 +63,12 @@ class Command(click.Command):
                     formatter.write(f"{'':{formatter.current_indent}}{_program(ctx)} {example}\n")
 
 
-def settings_here(*, sends: bool = True) -> Settings:
+def settings_here(*, sends: bool = True, says: bool = True) -> Settings:
     """The settings of the command that is running: flags, the file, the environment. The log is set up, too.
 
     Args:
         sends: whether it sends anything to Mixpanel; one that does not needs no credentials.
+        says: whether it is said of variables that they are like settings and are none.
 
     Raises:
         SettingsError: one is wrong, or cannot be read.
@@ -75,7 +76,7 @@ def settings_here(*, sends: bool = True) -> Settings:
     variables = variables_here()
     if not sends and not any(variables.get(name, "").strip() for name in _CREDENTIALS):
         variables["MIXPANEL_PROJECT_TOKEN"] = _NOBODYS_TOKEN
-    return bootstrap.settings_of_a_command(variables)
+    return bootstrap.settings_of_a_command(variables, says=says)
 
 
 def variables_here() -> dict[str, str]:

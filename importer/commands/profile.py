@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
-    short_help="Look at data before it is imported: what would be tracked, and what is odd about it.",
+    short_help="Say what would be tracked, and what is odd about it.",
     examples=[
         "profile events.jsonl.gz",
         "profile gs://my-events/2025/06/ --sample 0.1 --html profile.html",

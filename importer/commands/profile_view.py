@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from importer.commands.terminal import Column, console, count, is_terminal, number_of, say, show_table
+from importer.commands.terminal import Column, count, number_of, say, show_table, write
 
 if TYPE_CHECKING:
     from importer.profile.findings import Finding
@@ -78,14 +77,6 @@ def summary(profile: Profile) -> str:
     if profile.sample < 1:
         text += f" (of a sample of {profile.sample:.0%}: all counts are the sample's)"
     return text + "."
-
-
-def write(text: str, style: str | None = None) -> None:
-    """Writes a line of the result."""
-    if is_terminal(sys.stdout):
-        console().print(text, style=style, markup=False)
-    else:
-        print(text)
 
 
 def _show_finding(finding: Finding) -> None:

@@ -56,6 +56,14 @@ def say(sentence: str, style: str | None = None) -> None:
         print(sentence, file=sys.stderr, flush=True)
 
 
+def write(text: str, style: str | None = None) -> None:
+    """Writes a line of a result to standard output."""
+    if is_terminal(sys.stdout):
+        console().print(text, style=style, markup=False)
+    else:
+        print(text)
+
+
 def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], total: Sequence[str] | None = None) -> None:
     """Writes a table to standard output.
 

@@ -25,6 +25,9 @@ _SLICE_BYTES = 8_000_000
 """Rejects that are published at once, and bytes of their events: one takes 3 kB, and three times its event, until it is
 confirmed."""
 
+_PUBLISH = "pubsub.topics.publish"
+_CHECK_SECONDS = 10.0
+
 _ATTRIBUTE_BYTES = 1_024
 """The longest value of an attribute: https://cloud.google.com/pubsub/quotas#resource_limits"""
 
@@ -63,6 +66,30 @@ class TopicSink:
             raise RejectSinkError(f"{self._topic} did not take them within {self._seconds:g} s")
         for future in futures:
             future.result()
+
+
+def check_topic(topic: str) -> str:
+    """A sentence that says that the topic is there, and that one may publish to it.
+
+    Raises:
+        RejectSinkError: it is not there, or one may not.
+    """
+    from google.api_core.exceptions import GoogleAPICallError, MethodNotImplemented  # noqa: PLC0415
+    from google.cloud.pubsub_v1 import PublisherClient  # noqa: PLC0415
+
+    publisher = PublisherClient()
+    try:
+        try:
+            asked = {"resource": topic, "permissions": [_PUBLISH]}
+            allowed = _PUBLISH in publisher.test_iam_permissions(request=asked, timeout=_CHECK_SECONDS).permissions
+        except MethodNotImplemented:  # the emulator, where everybody may
+            publisher.get_topic(topic=topic, timeout=_CHECK_SECONDS)
+            allowed = True
+    except GoogleAPICallError as error:
+        raise RejectSinkError(f"{topic} cannot be published to: {error.message}") from error
+    if not allowed:
+        raise RejectSinkError(f"{topic} cannot be published to: it needs the permission {_PUBLISH} (or does not exist)")
+    return f"{topic} can be published to."
 
 
 def _slices(rejects: Sequence[Reject]) -> Iterator[list[Reject]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ from functools import cache
 from typing import Annotated
 
 import google_crc32c
-from google.api_core.exceptions import NotFound, PreconditionFailed
+from google.api_core.exceptions import Forbidden, NotFound, PreconditionFailed, Unauthorized
 from google.api_core.retry import Retry
-from google.auth.exceptions import DefaultCredentialsError
+from google.auth.exceptions import DefaultCredentialsError, RefreshError
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 from msgspec import Meta, Struct
@@ -23,6 +24,7 @@ from importer.errors import SourceGone, StorageError
 from importer.storage.ranges import Checksum, RangedObject
 from importer.storage.store import Entry, Patience, split
 
+_begins_with_request = re.compile(r"^[A-Z]+ https?://\S+ ").sub
 _LISTED = "items(name,generation,size,updated),nextPageToken"
 """What a list is asked for of each object: a tenth of what there is."""
 
@@ -135,19 +137,19 @@ class GcsStore:
     def entries(self, address: str) -> Iterator[Entry]:
         """See `store.Store`."""
         bucket, prefix = split(address)
-        with _sentence(f"{address} cannot be listed"):
+        with _sentence(address, "listed"):
             for blob in self._access.client.list_blobs(bucket, prefix=prefix, fields=_LISTED, **self._how):
                 found = f"gs://{bucket}/{blob.name}"
                 yield Entry(found, f"{found}#{blob.generation}", blob.size or 0, blob.updated.timestamp())
 
     def open(self, address: str) -> Download:
         """See `store.Store`."""
-        with _sentence(f"{address} cannot be read"):
+        with _sentence(address, "read"):
             return Download(self._access, Object(*split(address)))
 
     def read(self, address: str) -> bytes | None:
         """See `store.Store`."""
-        with _sentence(f"{address} cannot be read"):
+        with _sentence(address, "read"):
             try:
                 content: bytes = self._blob(address).download_as_bytes(raw_download=True, **self._how)
             except NotFound:
@@ -157,12 +159,12 @@ class GcsStore:
     def write(self, address: str, content: bytes) -> None:
         """See `store.Store`."""
         kind = "application/gzip" if address.endswith(".gz") else "application/json"
-        with _sentence(f"{address} cannot be written"):
+        with _sentence(address, "written"):
             self._blob(address).upload_from_string(content, content_type=kind, **self._how)
 
     def read_version(self, address: str) -> tuple[bytes, str] | None:
         """See `store.Store`."""
-        with _sentence(f"{address} cannot be read"):
+        with _sentence(address, "read"):
             blob = self._blob(address)
             try:  # of the generation that is there now, so that the content and the version are one object's
                 blob.reload(**self._how)
@@ -174,7 +176,7 @@ class GcsStore:
 
     def write_version(self, address: str, content: bytes, before: str | None) -> str | None:
         """See `store.Store`."""
-        with _sentence(f"{address} cannot be written"):
+        with _sentence(address, "written"):
             blob = self._blob(address)
             try:
                 blob.upload_from_string(
@@ -186,7 +188,7 @@ class GcsStore:
 
     def delete(self, address: str) -> None:
         """See `store.Store`."""
-        with _sentence(f"{address} cannot be deleted"), suppress(NotFound):
+        with _sentence(address, "deleted"), suppress(NotFound):
             self._blob(address).delete(**self._how)
 
     def _blob(self, address: str) -> storage.Blob:
@@ -206,11 +208,23 @@ def open_store(patience: Patience) -> GcsStore:
 
 
 @contextmanager
-def _sentence(start: str) -> Iterator[None]:
+def _sentence(address: str, done: str) -> Iterator[None]:
     """Whatever goes wrong with the service becomes a sentence."""
     try:
         yield
     except SourceGone:
         raise
     except Exception as error:
-        raise StorageError(f"{start}: {type(error).__name__}: {error}") from error
+        raise StorageError(f"{address} cannot be {done}: {_why(error, split(address)[0])}") from error
+
+
+def _why(error: Exception, bucket: str) -> str:
+    """What went wrong, in words; what the service says of it without the request that it was about."""
+    if isinstance(error, NotFound):
+        return f"there is no bucket {bucket}"
+    if isinstance(error, Forbidden | Unauthorized):
+        said = _begins_with_request("", error.message).strip().rstrip(".")
+        return f"access is denied ({error.code}){f': {said}' if said and said != 'unknown error' else ''}"
+    if isinstance(error, RefreshError):
+        return f"Google does not accept the credentials that are set here: {error.args[0] if error.args else error}"
+    return f"{type(error).__name__}: {error}"

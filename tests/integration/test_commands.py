@@ -12,84 +12,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
 from sandbox.clients import Bucket, Standin
 from sandbox.events import Events
-from sandbox.processes import ROOT, without_settings
 from tests.faults.trouble import kept_rejects, objects
+from tests.integration.running import Run, event, write
 
 ROWS = Events(3_000, "small", seed=7)
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What a command came to."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.out)
-        return found
-
-
-class Run(Protocol):
-    """Runs a command to its end; `settings` add to the environment, None takes one away."""
-
-    def __call__(self, *words: str, input: bytes = b"", **settings: str | None) -> Ended: ...  # noqa: A002
-
-
-@pytest.fixture
-def environment(standin: Standin, bucket: Bucket, tmp_path: Path) -> dict[str, str]:
-    return {
-        **without_settings(os.environ),
-        "PYTHONPATH": str(ROOT),
-        "MIXPANEL_API_URL": standin.url,
-        "MIXPANEL_PROJECT_TOKEN": "demo",
-        "STORAGE_EMULATOR_HOST": bucket.url,
-        "XDG_STATE_HOME": str(tmp_path / "state"),
-    }
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Path:
-    """The folder in which commands run."""
-    (tmp_path / "here").mkdir()
-    return tmp_path / "here"
-
-
-@pytest.fixture
-def run(environment: Mapping[str, str], here: Path) -> Run:
-    def ended(*words: str, input: bytes = b"", **settings: str | None) -> Ended:  # noqa: A002
-        everything = {name: value for name, value in {**environment, **settings}.items() if value is not None}
-        command = [sys.executable, "-m", "importer", *words]
-        done = subprocess.run(
-            command, cwd=here, env=everything, input=input, capture_output=True, check=False, timeout=120
-        )
-        said = done.stderr.decode()
-        assert "Traceback" not in said
-        return Ended(done.returncode, done.stdout.decode(), said)
-
-    return ended
-
-
-def write(path: Path, events: Events, *, gzipped: bool = False) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        events.write(file, gzip=gzipped)
-    return path
-
-
-def event(identifier: str, **properties: Any) -> bytes:
-    known = {"time": 1_700_000_000, "distinct_id": "u", "$insert_id": identifier}
-    return json.dumps({"event": "e", "properties": {**known, **properties}}).encode()
 
 
 def test_files_of_a_disk_and_of_a_bucket_are_imported_and_not_again(
@@ -178,7 +111,7 @@ def test_checkpoints_go_where_the_setting_says(run: Run, bucket: Bucket, here: P
         (["b.jsonl"], {}, 2, "The import stopped: there is no file or folder b.jsonl"),
         (["empty"], {}, 2, "The import stopped: there is no file in empty"),
         (["gs://events/b"], {}, 2, "The import stopped: there is nothing at gs://events/b: no object's name begins so"),
-        (["gs://no-such/b"], {}, 2, "The import stopped: gs://no-such/b cannot be listed: NotFound: 404"),
+        (["gs://no-such/b"], {}, 2, "The import stopped: gs://no-such/b cannot be listed: there is no bucket no-such"),
         (["a.jsonl"], {"IMPORT_MAPPING": "broken.toml"}, 2, "The import stopped: "),
         (["a.jsonl"], {"IMPORT_MAPPING": "no-such"}, 2, "The import stopped: "),
         (["a.jsonl", "--backoff", "no"], {}, 2, "The import stopped: IMPORT_BACKOFF is 'no'"),
@@ -429,48 +362,3 @@ def test_what_the_functions_imported_is_known_to_reconcile(
     place: dict[str, Any] = {"IMPORT_CHECKPOINTS": "gs://events/own"}
     ended = run("reconcile", "gs://events/archive/", "--min-age", "0", "--json", **place)
     assert [one.partition("#")[0] for one in ended.json["missing"]] == ["gs://events/archive/2025/06/01/c"]
-
-
-def test_a_profile_says_what_is_odd_and_writes_the_file_that_mends_it(run: Run, standin: Standin, here: Path) -> None:
-    write(here / "a.jsonl", Events(3_000, "dense", seed=7))
-    found = run(
-        "profile", "a.jsonl", "--write-filters", "mend.toml", "--html", "page.html", MIXPANEL_PROJECT_TOKEN=None
-    )
-    assert found.code == 1, found.err
-    assert "3,000 events of 7 names" in found.out
-    assert "! ids as properties: trace_id" in found.out
-    assert '    deny = ["trace_id"]' in found.out
-    assert "The mapping file is mend.toml" in found.err
-    assert (here / "page.html").read_text().startswith("<!doctype html>")
-    mended = run("profile", "a.jsonl", "--mapping", "mend.toml", "--json")
-    assert (mended.code, mended.json["findings"], mended.json["count"]) == (0, [], 3_000)
-    assert standin.summary()["requests"] == 0
-
-
-def test_a_profile_takes_what_an_import_takes(run: Run, bucket: Bucket, here: Path) -> None:
-    bucket.put("in/a.jsonl", event("a") + b"\n" + event("b"))
-    (here / "b.csv").write_text("event,time,distinct_id,plan\nsignup,1700000000,u,pro\n")
-    (here / "c.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
-    found = run("profile", "gs://events/in/", "b.csv", "c.png", "-", "--json", input=event("c"))
-    assert (found.code, found.json["count"]) == (1, 4)
-    assert {one["name"] for one in found.json["events"]} == {"e", "signup"}
-    assert found.json["sources"]["c.png"].startswith("this is no event data but ")
-    assert run("profile", "gs://events/in/", "--limit", "1", "--json").json["count"] == 1
-    assert run("profile", "gs://events/in/", "--sample", "0.5", "--json").json["count"] == 1
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--write-filters", "mend.txt"], "a mapping file's name ends in .toml"),
-        (["--write-filters", "no/such/mend.toml"], "there is no folder no/such"),
-        (["--html", "."], "it is a folder"),
-    ],
-)
-def test_where_a_profile_cannot_be_written_is_said_before_it_begins(
-    run: Run, here: Path, words: list[str], said: str
-) -> None:
-    (here / "a.jsonl").write_bytes(event("a"))
-    ended = run("profile", "a.jsonl", *words)
-    assert ended.code == 2
-    assert said in ended.err

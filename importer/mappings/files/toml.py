@@ -113,7 +113,8 @@ def read(path: str) -> Node:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"IMPORT_MAPPING is {path!r}, and that file cannot be read: {error}.") from None
+        why = getattr(error, "strerror", None) or error
+        raise SettingsError(f"IMPORT_MAPPING is {path!r}, and that file cannot be read: {why}.") from None
     return parse(Path(path).name, text)
 
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from importer import log
@@ -95,6 +96,16 @@ class Client:
         if not sent.is_proven and sent.in_a_row == batch.count > 0:
             raise _nothing_taken(f"all {batch.count} events", sent.outcome.rejected[-1].message)
         return sent.outcome
+
+    def probe(self, deadline: float) -> None:
+        """Asks whether Mixpanel takes requests that are signed so, by one that holds no event: it imports nothing.
+
+        Raises:
+            Unavailable: there was no answer that tells before the deadline.
+            FatalDeliveryError: it does not.
+        """
+        with suppress(UnattributedFailure):  # it knows who asks, and finds nothing to import
+            self._endpoint.deliver(pack([]), InFlight(next(self._numbers), deadline))
 
     def close(self) -> None:
         """Closes the connections."""

@@ -392,7 +392,11 @@ def test_a_replay_with_nothing_left_to_do_ends_well(
     [
         ("nowhere.jsonl", 1, "There is nothing at nowhere.jsonl."),
         ("gs://events/nothing", 1, "There is nothing at gs://events/nothing."),
-        ("gs://no-such-bucket/x", 2, "The replay stopped: gs://no-such-bucket/x cannot be listed: NotFound: 404"),
+        (
+            "gs://no-such-bucket/x",
+            2,
+            "The replay stopped: gs://no-such-bucket/x cannot be listed: there is no bucket no-such-bucket",
+        ),
     ],
 )
 def test_a_place_with_no_rejects_is_named(
