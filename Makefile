@@ -19,10 +19,11 @@ sandbox: $(VENV)/.ready
 test: lint tools
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# Tests of the page need Chromium, one of deploy.sh needs ShellCheck; without them they are skipped. CI is to skip none.
+# Tests of the page need Chromium, of deploy.sh ShellCheck, of alerts promtool; else they are skipped. CI is to skip none.
 tools:
 ifeq ($(CI),true)
-	@missing=$$(for tool in chromium shellcheck; do command -v $$tool >/dev/null || echo $$tool; done); \
+	@missing=$$(for tool in chromium shellcheck promtool:prometheus; do \
+	command -v $${tool%:*} >/dev/null || echo $${tool#*:}; done); \
 	test -z "$$missing" || { root=$$(test "$$(id -u)" = 0 || echo sudo); set -x; \
 	$$root apt-get update -qq && $$root apt-get install -qq -y --no-install-recommends $$missing; }
 endif

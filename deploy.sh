@@ -30,6 +30,7 @@ What to import, and where it runs (each flag can also be set as the variable beh
   --name=NAME              IMPORTER_NAME    first word of everything made (mixpanel)
   --state-bucket=BUCKET    STATE_BUCKET     keeps rejects and checkpoints (PROJECT-NAME)
   --alert-email=ADDRESS    ALERT_EMAIL      who hears of an alert
+  --alert-silence=HOURS    ALERT_SILENCE    alert as well when nothing at all is imported for so long
   --time-limit=SECONDS     IMPORT_TIME_LIMIT   for one object, at a time (540)
 
 The Mixpanel project:

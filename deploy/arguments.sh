@@ -2,7 +2,7 @@
 # What the script is told: by a file of settings or by the environment, and by flags, which come before both.
 
 # The variables behind the flags. With --config the file has them, and what the environment here has of them is ignored.
-VARIABLES="PROJECT_ID REGION SOURCE_BUCKET SOURCE_TOPIC IMPORTER_NAME STATE_BUCKET ALERT_EMAIL NOTIFICATIONS
+VARIABLES="PROJECT_ID REGION SOURCE_BUCKET SOURCE_TOPIC IMPORTER_NAME STATE_BUCKET ALERT_EMAIL ALERT_SILENCE NOTIFICATIONS
   MIXPANEL_CREDENTIALS"
 
 # The importer's own, which the functions get.
@@ -45,6 +45,7 @@ read_argument() {
     --name=*) IMPORTER_NAME=$value ;;
     --state-bucket=*) STATE_BUCKET=$value ;;
     --alert-email=*) ALERT_EMAIL=$value ;;
+    --alert-silence=*) ALERT_SILENCE=$value ;;
     --residency=*) MIXPANEL_REGION=$value ;;
     --mixpanel-project=*) MIXPANEL_PROJECT_ID=$value ;;
     --mixpanel-user=*) MIXPANEL_SERVICE_ACCOUNT_USERNAME=$value ;;
@@ -91,6 +92,7 @@ check_arguments() {
     die "--credentials is service-account, project-token or api-secret"
   [[ ${IMPORT_TIME_LIMIT:-60} =~ ^[1-9][0-9]{0,2}$ ]] && ((${IMPORT_TIME_LIMIT:-60} <= 540)) ||
     die "--time-limit is a number of seconds, 540 at most"
+  [[ ${ALERT_SILENCE:-1} =~ ^([1-9]|1[0-9]|2[0-4])$ ]] || die "--alert-silence is a number of hours, 24 at most"
   case $ONLY in
     '') PARTS="${SOURCE_BUCKET:+gcs }${SOURCE_TOPIC:+pubsub }monitoring" ;;
     gcs | pubsub | monitoring) PARTS=$ONLY ;;

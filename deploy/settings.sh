@@ -7,8 +7,8 @@ look() {
   FILES_NOW='' FILES_TOPIC='' MESSAGES_NOW='' TOPIC_NOW=''
   if wants gcs || wants monitoring; then FILES_NOW=$(deployed "$FILES"); fi
   if wants gcs; then FILES_TOPIC=$(existing pubsub subscriptions describe "$FILES" --format='value(topic)' || true); fi
-  if wants pubsub; then
-    MESSAGES_NOW=$(deployed "$MESSAGES")
+  if wants pubsub; then MESSAGES_NOW=$(deployed "$MESSAGES"); fi
+  if wants pubsub || wants monitoring; then
     TOPIC_NOW=$(existing pubsub subscriptions describe "$MESSAGES" --format='value(topic)' || true)
   fi
 }

@@ -7,7 +7,11 @@ render() { with_names "$1" | sed "s|{{STAMP}}|$(stamp_of "$1")|g; s|{{ETAG}}|${2
 stamp_of() { with_names "$1" | digest; }
 
 with_names() {
-  sed "s|{{NAME}}|$NAME|g; s|{{METRIC}}|$METRIC|g; s|{{PROJECT}}|$PROJECT_ID|g; s|{{STATE_BUCKET}}|$STATE_BUCKET|g" "$1"
+  local location=$BUCKET_LOCATION
+  if [[ $NOTIFICATIONS ]]; then location=$REGION; fi
+  sed "s|{{NAME}}|$NAME|g; s|{{METRIC}}|$METRIC|g; s|{{PROJECT}}|$PROJECT_ID|g; s|{{STATE_BUCKET}}|$STATE_BUCKET|g
+    s|{{REGION}}|$REGION|g; s|{{LOCATION}}|$location|g; s|{{TOPIC}}|${SOURCE_TOPIC##*/}|g; s|{{SILENCE}}|$ALERT_SILENCE|g
+    s|{{FILES_INSTANCES}}|$FILES_INSTANCES|g; s|{{MESSAGES_INSTANCES}}|$MESSAGES_INSTANCES|g" "$1"
 }
 
 digest() { { sha256sum 2>/dev/null || shasum -a 256; } | cut -c 1-40; }

@@ -423,7 +423,7 @@ def test_no_secret_is_no_deployment(google: StandIn) -> None:
 
 @pytest.mark.parametrize(
     ("part", "functions", "eyes"),
-    [("gcs", {"mixpanel-files"}, 0), ("pubsub", {"mixpanel-messages"}, 0), ("monitoring", set(), 5)],
+    [("gcs", {"mixpanel-files"}, 0), ("pubsub", {"mixpanel-messages"}, 0), ("monitoring", set(), 10)],
 )
 def test_only_a_part_is_made_on_demand(google: StandIn, part: str, functions: set[str], eyes: int) -> None:
     run = google.deploy(*BOTH, f"--only={part}", text=SECRET)

@@ -182,6 +182,8 @@ def run_shell(script: str, folder: Path) -> set[Command]:
         ("jq", "gunzip"), _FILTER
     )
     stubs["gcloud"] = _RECORDER
+    (folder / ".venv/bin").mkdir(parents=True, exist_ok=True)
+    stubs[".venv/bin/python"] = _IDLE
     for name, content in stubs.items():
         (folder / name).write_text(content)
         (folder / name).chmod(0o755)
@@ -208,7 +210,9 @@ def test_gcloud_understands_every_command_of_the_runbook_and_of_the_alerts(tmp_p
     alerts = "".join(file.read_text() for file in (ROOT / "monitoring/alerts").glob("*.json"))
     names, *blocks = re.findall(r"```sh\n(.*?)```", runbook, flags=re.DOTALL)
     spans = re.findall(
-        r"`(gcloud [^`]*)`", runbook + alerts.replace("{{NAME}}", "mixpanel").replace("{{PROJECT}}", PROJECT)
+        r"`(gcloud [^`]*)`",
+        runbook
+        + alerts.replace("{{NAME}}", "mixpanel").replace("{{PROJECT}}", PROJECT).replace("{{REGION}}", "europe-west1"),
     )
 
     commands = set()

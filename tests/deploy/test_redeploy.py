@@ -329,6 +329,43 @@ def test_an_owner_gives_the_smaller_roles_what_they_need(deployed: StandIn) -> N
     ]
 
 
+# ── Monitoring ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def titles(google: StandIn) -> set[str]:
+    return {alert["displayName"] for alert in google.cloud.state["alerts"].values()}
+
+
+def test_an_alert_of_an_older_version_goes_and_anybody_elses_stays(deployed: StandIn) -> None:
+    before = titles(deployed)
+    for number, importer in ((98, "mixpanel"), (99, "second")):
+        name = f"projects/{PROJECT}/alertPolicies/{number}"
+        labels = {"importer": importer, "stamp": "s"}
+        deployed.cloud.new("alerts", name, name=name, displayName=f"[{importer}] Of old", userLabels=labels)
+
+    assert deployed.deploy(*BOTH).code == 0
+
+    assert titles(deployed) == before | {"[second] Of old"}
+
+
+def test_silence_raises_an_alarm_on_demand_and_goes_on_doing_so(deployed: StandIn) -> None:
+    assert deployed.deploy(*BOTH, "--alert-silence=6").code == 0
+    assert deployed.deploy(*BOTH).code == 0
+
+    (silence,) = [alert for alert in deployed.cloud.state["alerts"].values() if "Silence" in alert["displayName"]]
+    assert "[6h]" in str(silence["conditions"])
+
+
+def test_monitoring_is_the_same_whichever_part_is_deployed(deployed: StandIn) -> None:
+    before = deployed.snapshot()["alerts"]
+
+    for only in [("--bucket",), ("--topic",), ("--bucket", "--topic")]:
+        flags = [flag for flag in BOTH if not flag.startswith(only)]
+        run = deployed.deploy("release" if len(only) > 1 else "deploy", *flags)
+        assert run.code == 0, run.errors
+        assert deployed.cloud.state["alerts"] == before
+
+
 # ── First deployments ─────────────────────────────────────────────────────────────────────────────────────────────
 
 FRESH = {
