@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from msgspec import Struct
 
@@ -168,7 +168,7 @@ class OpenMessage:
         """
         self._memory.take(size)
 
-    async def settle(self, message: Message) -> None:
+    def settle(self, message: Message) -> Coroutine[Any, Any, None]:
         """Returns when everything in the message is imported, dropped, or kept as a reject.
 
         Raises:
@@ -177,4 +177,4 @@ class OpenMessage:
             BudgetExceeded: there is no memory for it; the same.
         """
         self._message = message
-        await self._importer._settle(self._source, message)
+        return self._importer._settle(self._source, message)

@@ -20,7 +20,7 @@ from msgspec import Meta, defstruct, field
 from importer.errors import InvalidRecord
 from importer.limits import IDENTITY_CALLS, MAX_EVENT_BYTES
 from importer.mixpanel.event.fields import distinct_id_of, fingerprint
-from importer.mixpanel.event.whole import NOT_DECODED, are_sound, is_sound, leading
+from importer.mixpanel.event.whole import NOT_DECODED, is_sound, sound
 
 _MARK_IP, _MARK_ID = secrets.randbits(62), secrets.token_hex(16)
 """Nobody's `ip`, and nobody's `$insert_id` or `distinct_id`."""
@@ -95,8 +95,7 @@ class Filling:
             records = records[: len(users)]
         elif not self._fit(marked):
             records = records[: len(records) - length_hint(rest) - 1]
-        if not are_sound(records, are_lines=True, are_ascii=are_ascii):
-            records = records[: leading(are_sound((one,), are_lines=True) for one in records)]
+        records = sound(records, are_ascii=are_ascii)
         return short(list(map(bytes.replace, records, repeat(self._opening), self._starts(records, users), repeat(1))))
 
     def _fit(self, marked: Iterator[bytes]) -> bool:

@@ -69,8 +69,8 @@ class Stretches:
 
     def __init__(self, ip: bytes | None, whole: WholeEvents) -> None:
         self._ip = ip
-        self._whole: _Way = _Whole(whole)
-        self._usual: _Way = self._whole  # what went all through last, which is what the next begins with
+        self._whole = whole
+        self._usual: _Way = whole  # what went all through last, which is what the next begins with
         self._filling: dict[tuple[bytes, Lacks], Filling] = {}
 
     def of(
@@ -80,7 +80,7 @@ class Stretches:
 
         Args:
             records: as `Completer.complete` gets them.
-            are_lines, are_ascii: see `are_sound`.
+            are_lines, are_ascii: see `Completer.stretches`.
 
         Yields:
             The index of a record, and the events of it and of those that follow, one of each; none where that record
@@ -161,20 +161,6 @@ class Stretches:
         if (opening, lacks) not in self._filling:
             self._filling[opening, lacks] = Filling(opening, self._ip, lacks)
         return self._filling[opening, lacks]
-
-
-class _Whole:
-    """The way of events that lack nothing: they are sent as they are."""
-
-    def __init__(self, whole: WholeEvents) -> None:
-        self._whole = whole
-
-    def one(self, record: bytes) -> bytes:
-        return record if self._whole.takes(record) else b""
-
-    def run(self, records: list[bytes], *, are_ascii: bool) -> list[bytes]:
-        count = self._whole.count(records, are_lines=True, are_ascii=are_ascii)
-        return records if count == len(records) else records[:count]
 
 
 def restored(event: bytes, length: int) -> bytes:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from itertools import filterfalse, repeat, takewhile
-from operator import attrgetter, contains, length_hint
+from itertools import filterfalse, takewhile
+from operator import attrgetter, length_hint
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, defstruct, field
 
-from importer.limits import IDENTITY_CALLS, MAX_EVENT_BYTES
+from importer.limits import IDENTITY_CALLS
 from importer.mixpanel.nesting import MIN_LENGTH, nests_too_deep
 
 NOT_DECODED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -55,20 +55,16 @@ class WholeEvents:
         except NOT_DECODED:
             return False
 
-    def takes(self, record: bytes) -> bool:
-        """Whether a record, which is short enough and has no line breaks, can be sent as it is."""
+    def one(self, record: bytes) -> bytes:
+        """See `stretches.Way`."""
         try:
-            return self._decode(record).event not in IDENTITY_CALLS and is_sound(record)
+            is_whole = self._decode(record).event not in IDENTITY_CALLS
         except NOT_DECODED:
-            return False
+            return b""
+        return record if is_whole and is_sound(record) else b""
 
-    def count(self, records: Sequence[bytes], *, are_lines: bool, are_ascii: bool) -> int:
-        """How many of these can be sent as they are before the first that cannot.
-
-        Args:
-            records: as `Completer.complete` gets them.
-            are_lines, are_ascii: see `are_sound`.
-        """
+    def run(self, records: list[bytes], *, are_ascii: bool) -> list[bytes]:
+        """See `stretches.Way`."""
         rest, count = iter(records), len(records)
         while not self._run(rest):
             count = len(records) - length_hint(rest) - 1
@@ -76,9 +72,7 @@ class WholeEvents:
                 break
             rest, count = iter(records[count:]), len(records)
         some = records if count == len(records) else records[:count]
-        if are_sound(some, are_lines=are_lines, are_ascii=are_ascii):
-            return count
-        return leading(are_sound((one,), are_lines=are_lines) for one in some)
+        return sound(some, are_ascii=are_ascii)
 
     def _run(self, records: Iterator[bytes]) -> bool:
         """Runs through whole events with names that are known; gives whether it came to the end."""
@@ -109,36 +103,29 @@ class WholeEvents:
         return msgspec.json.Decoder(event).decode
 
 
-def are_sound(records: Sequence[bytes], *, are_lines: bool, are_ascii: bool = False) -> bool:
-    """Whether these, which a decoder took, can be sent in lines: of UTF-8, not nested too deep, without line breaks.
+def sound(records: list[bytes], *, are_ascii: bool) -> list[bytes]:
+    """The records, which a decoder took that skips most of them, before the first that cannot be sent all the same.
 
     Args:
-        records: JSON, as far as a decoder looks that skips most of it.
-        are_lines: whether it is known that there are no line breaks in them, and that none is too long to be an event.
+        records: each short enough, and without line breaks.
         are_ascii: whether it is known that all of them are ASCII.
     """
+    if _are_text(records, are_ascii=are_ascii) and (
+        max(map(len, records), default=0) < MIN_LENGTH or not any(map(nests_too_deep, records))
+    ):
+        return records
+    return list(takewhile(is_sound, records))
+
+
+def is_sound(record: bytes) -> bool:
+    """Whether one of them can be sent: it is UTF-8, and not nested too deep."""
+    return (record.isascii() or _are_text((record,), are_ascii=False)) and not nests_too_deep(record)
+
+
+def _are_text(records: Sequence[bytes], *, are_ascii: bool) -> bool:
     try:
         if not are_ascii:
             deque(map(bytes.decode, filterfalse(bytes.isascii, records)), maxlen=0)
     except UnicodeDecodeError:
         return False
-    longest = max(map(len, records), default=0)
-    if longest >= MIN_LENGTH and any(map(nests_too_deep, records)):
-        return False
-    return are_lines or not (
-        longest >= MAX_EVENT_BYTES
-        or any(map(contains, records, repeat(b"\n")))
-        or any(map(contains, records, repeat(b"\r")))
-    )
-
-
-def is_sound(record: bytes) -> bool:
-    """The same of one, which is known to be short enough, and to have no line breaks."""
-    if not record.isascii():
-        return are_sound((record,), are_lines=True)
-    return len(record) < MIN_LENGTH or not nests_too_deep(record)
-
-
-def leading(flags: Iterable[bool]) -> int:
-    """How many are true before the first that is not."""
-    return sum(1 for _ in takewhile(bool, flags))
+    return True
