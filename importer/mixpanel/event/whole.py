@@ -119,7 +119,9 @@ def sound(records: list[bytes], *, are_ascii: bool) -> list[bytes]:
 
 def is_sound(record: bytes) -> bool:
     """Whether one of them can be sent: it is UTF-8, and not nested too deep."""
-    return (record.isascii() or _are_text((record,), are_ascii=False)) and not nests_too_deep(record)
+    if not record.isascii() and not _are_text((record,), are_ascii=False):
+        return False
+    return len(record) < MIN_LENGTH or not nests_too_deep(record)
 
 
 def _are_text(records: Sequence[bytes], *, are_ascii: bool) -> bool:
