@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import hypothesis
 import msgspec
 import pytest
 
@@ -12,6 +13,10 @@ from importer.core.pipeline import Pipeline
 from importer.core.rejects.reject import Reject
 from importer.settings import CredentialKind, Credentials, Settings
 from sandbox.clients import Standin
+
+hypothesis.settings.register_profile("unit", deadline=None)
+hypothesis.settings.load_profile("unit")
+"""Seconds are never asserted: on a machine that others use, one example in a thousand takes its time."""
 
 MakePipeline = Callable[..., Pipeline]
 
