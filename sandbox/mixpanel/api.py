@@ -19,6 +19,7 @@ POST takes JSON unless said otherwise:
     preview    {"text": …}: what would become of some records, see `sandbox.mixpanel.preview`
     preview_file  the same of a file's content, with its `name`, and `cut=1` where it is only the beginning
     mapping    {"name": … or null}: what the functions and previews apply from now on, as IMPORT_MAPPING
+    mapping_file  a mapping file's text: writes it to the file that is picked; GET gives what is there
     transform  {"name": "module:function" or null}: what a preview applies from now on
     send_again sends the rejects that are stored again
     around     what the program that runs all this says of it, see `sandbox.mixpanel.surroundings.Surroundings`
@@ -46,6 +47,7 @@ from sandbox.mixpanel.store import RECENT_REJECTS, Store
 from sandbox.mixpanel.stored_rejects import ResendError, StoredRejects
 from sandbox.mixpanel.surroundings import Surroundings, ask_for_mapping
 from sandbox.switches import SwitchError
+from sandbox.variables import mapping_file
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -66,6 +68,8 @@ def routes(sandbox: Sandbox) -> list[Route]:
         *(Route(f"/sandbox/{each.__name__}", each) for each in reading),
         *(Route(f"/sandbox/{each.__name__}", _not_for_strangers(each), methods=["POST"]) for each in writing),
         Route("/sandbox/faults", _not_for_strangers(api.change_faults), methods=["POST"]),
+        Route("/sandbox/mapping_file", _not_for_strangers(api.mapping_text)),
+        Route("/sandbox/mapping_file", _not_for_strangers(api.write_mapping), methods=["POST"]),
     ]
 
 
@@ -182,6 +186,25 @@ class _Api:
             return _error(400, 'A mapping is {"name": "auto"}, a ready mapping, a file (*.toml), or null for none.')
         self._sandbox.picked(name)
         ask_for_mapping(name)
+        return _json({})
+
+    async def mapping_text(self, _: Request) -> Response:
+        file = mapping_file(self._sandbox.around.mapping)
+        try:
+            return _json({"text": file.read_text(encoding="utf-8") if file and file.exists() else None})
+        except (OSError, UnicodeDecodeError) as error:
+            return _error(409, f"{file} cannot be read: {error}.")
+
+    async def write_mapping(self, request: Request) -> Response:
+        file = mapping_file(self._sandbox.around.mapping)
+        if file is None:
+            return _error(409, "Pick a mapping file first.")
+        if (content := await _body(request, MAX_BYTES)) is None:
+            return _error(413, f"A mapping file has at most {MAX_BYTES:,} bytes here.")
+        try:
+            file.write_bytes(content)
+        except OSError as error:
+            return _error(409, f"{file} cannot be written: {error.strerror}.")
         return _json({})
 
     async def transform(self, request: Request) -> Response:

@@ -246,19 +246,23 @@ def grouped(rejects: Iterable[SourceReject]) -> list[dict[str, Any]]:
     """Rejects by what their reasons have in common, the largest group first.
 
     Returns:
-        For each its `kind`, the `reason` of the newest, its `field`, the `count`, and in how many `sources`.
+        For each its `kind`, the `reason` where all have the same (else that is the kind), the `field` of the
+        newest, the `count`, and in how many `sources`.
     """
     counts: Counter[str] = Counter()
     newest: dict[str, SourceReject] = {}
+    reasons: dict[str, str] = {}
     sources: dict[str, set[str]] = {}
     for reject in rejects:
         counts[reject.kind] += 1
         newest[reject.kind] = reject
+        if reasons.setdefault(reject.kind, reject.reason) != reject.reason:
+            reasons[reject.kind] = reject.kind
         sources.setdefault(reject.kind, set()).add(row_of(reject.source))
     return [
         {
             "kind": kind,
-            "reason": newest[kind].reason,
+            "reason": reasons[kind],
             "field": newest[kind].field,
             "count": count,
             "sources": len(sources[kind]),

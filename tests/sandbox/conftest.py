@@ -16,6 +16,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from sandbox import processes
 from tests.sandbox.browser import ARGUMENTS, CHROMIUM, PICTURES
 
+SEEN = processes.ROOT / ".sandbox" / "screenshots"
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -39,11 +41,15 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Any:
-    """Takes a picture of a page, by name."""
+    """Takes a picture of a page, by name; one that is only to be looked at (`seen-…`) goes where git does not look."""
     place = processes.ROOT / PICTURES if PICTURES else tmp_path
 
     def take(page: Page, name: str, **options: Any) -> None:
         page.mouse.move(0, 0)
+        if name.startswith("seen-"):
+            SEEN.mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=SEEN / f"{name}.png", **options)
+            return
         page.screenshot(path=place / f"{name}.png", **options)
 
     return take

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -21,6 +22,7 @@ from sandbox.clients import Bucket, Standin
 from sandbox.events import Events
 from sandbox.log_forwarder import Teller
 from tests.sandbox.browser import PICTURES, drop
+from tests.sandbox.npm import package
 
 SAMPLE = processes.ROOT / "sandbox" / "data" / "sample-events.jsonl"
 
@@ -47,6 +49,7 @@ def everything() -> Iterator[tuple[World, str]]:
             "MIXPANEL_PROJECT_TOKEN": "demo",
             "STORAGE_EMULATOR_HOST": bucket.url,
             "IMPORT_SOURCE_HEADER": "X-Import-Source",
+            "IMPORT_BACKOFF": "0.5",
         }
         tell = start(Teller(standin.url))
         function = start(processes.function("gcs_import", environment=settings, on_line=tell))
@@ -142,7 +145,7 @@ def test_a_reject_opens_to_its_place_its_reason_and_its_text(world: World, page:
     expect(refused.locator(".body .reason")).to_contain_text("'anonymous' is not allowed")
     expect(refused.locator("pre")).to_contain_text('"distinct_id": "anonymous"')
     expect(rejects.filter(has_text="line 2").locator("summary")).to_contain_text("is not JSON")
-    picture(page, "live-view-reject")
+    picture(page, "seen-reject")
 
 
 def test_the_import_finishes_whatever_trouble_is_made(world: World, page: Page, picture: Any) -> None:
@@ -258,7 +261,7 @@ def test_a_preview_shows_what_the_transform_makes_and_imports_nothing(world: Wor
     expect(page.locator("#preview-rows summary").nth(2)).to_contain_text("properties.time")
     expect(page.locator("#preview-rows summary").nth(3)).to_contain_text("the transform raised KeyError: 'type'")
     expect(page.locator("#preview-rows pre").nth(1)).to_contain_text('"plan": "pro"')
-    picture(page, "live-view-preview")
+    picture(page, "seen-transform")
     assert world.standin.summary()["requests"] == 0
     world.standin.preview_by(None)
     expect(page.locator("#transform")).to_have_text("There is no transform: events are taken as they are.")
@@ -295,16 +298,229 @@ def test_it_fits_a_phone_in_light_and_in_dark(world: World, page: Page, picture:
     time.sleep(1)
     picture(page, "live-view")
     page.get_by_role("tab", name="Sources").click()
-    picture(page, "live-view-sources")
+    picture(page, "seen-sources")
     page.emulate_media(color_scheme="dark")
     page.get_by_role("tab", name="Events").click()
     page.locator("#event-rows summary").nth(2).click()
-    picture(page, "live-view-dark")
+    picture(page, "seen-dark")
     page.set_viewport_size({"width": 390, "height": 844})
-    picture(page, "live-view-phone")
+    picture(page, "seen-phone")
     for tab in page.get_by_role("tab").all():
         tab.click()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+# From a thing to what belongs to it
+
+
+def test_from_a_source_it_is_one_click_to_its_events_rejects_and_batches(world: World, page: Page) -> None:
+    for name in ("first", "second"):
+        good = lines(event(ord(name[0]), f"From {name}"), event(ord(name[1]), f"From {name}"))
+        world.bucket.put(f"{name}.jsonl", f"{good}\n{{broken {name}".encode())
+    expect(page.locator("#imported")).to_have_text("4", timeout=10_000)
+    expect(page.locator("#rejected")).to_have_text("2")
+    page.get_by_role("tab", name="Sources").click()
+    source = page.locator(".source", has_text="second.jsonl")
+    source.get_by_role("button", name="Events").click()
+    expect(page.locator("#event-rows .name")).to_have_text(["From second"] * 2)
+    assert re.search(r"\?source=gs%3A%2F%2Fevents%2Fsecond\.jsonl%23\d+$", page.url)
+    page.go_back()
+    source.get_by_role("button", name="1 rejects").click()
+    expect(page.locator("#reject-rows details")).to_have_count(1)
+    expect(page.locator("#reject-rows summary")).to_contain_text("line 3")
+    page.go_back()
+    source.get_by_role("button", name="Batches").click()
+    expect(page.locator("#request-rows details")).to_have_count(1)
+    page.locator("#request-rows summary").click()
+    page.get_by_role("button", name="Its events").click()
+    expect(page.locator("#only-request")).to_be_visible()
+    expect(page.locator("#event-rows .name")).to_have_text(["From second"] * 2)
+    page.reload()
+    expect(page.locator("#event-rows .name")).to_have_text(["From second"] * 2)
+    page.get_by_role("button", name="Clear", exact=True).click()
+    expect(page.locator("#event-rows details")).to_have_count(4)
+
+
+def test_what_is_looked_at_stands_in_the_address_and_slash_searches(world: World, page: Page) -> None:
+    post(world, lines(event(1, "Signup", "ann"), event(2, "Login", "bo")).encode())
+    page.keyboard.press("/")
+    expect(page.get_by_label("Event", exact=True)).to_be_focused()
+    page.keyboard.type("log")
+    expect(page.locator("#event-rows .name")).to_have_text(["Login"])
+    page.get_by_role("tab", name="Batches").click()
+    page.get_by_label("Range").select_option("10")
+    assert page.url.removeprefix(world.standin.url) == "/?tab=batches&range=10&event=log"
+    page.reload()
+    expect(page.get_by_role("tab", name="Batches")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_label("Range")).to_have_value("10")
+    page.get_by_role("tab", name="Events").click()
+    expect(page.get_by_label("Event", exact=True)).to_have_value("log")
+    page.go_back()
+    expect(page.get_by_role("tabpanel", name="Batches")).to_be_visible()
+
+
+def test_what_is_empty_says_whether_nothing_came_or_nothing_matches(world: World, page: Page) -> None:
+    expect(page.get_by_role("tabpanel", name="Events")).to_contain_text("No events yet.")
+    expect(page.locator("#do-events code").first).to_have_text(f"curl -T my-events.jsonl {world.bucket.url}/events/")
+    sending = page.locator("#do-events code").nth(1).inner_text()
+    subprocess.run(sending, shell=True, check=True, capture_output=True)  # noqa: S602
+    expect(page.locator("#imported")).to_have_text("1")
+    post(world, lines(event(2, time=0)).encode())
+    for tab, field in (("Events", "Event"), ("Rejects", "Reason"), ("Batches", "Answer"), ("Sources", "Source")):
+        page.get_by_role("tab", name=tab).click()
+        page.get_by_label(field, exact=True).fill("nothing is called so")
+        panel = page.get_by_role("tabpanel", name=tab)
+        expect(panel.locator(".empty:visible")).to_contain_text("Nothing matches.")
+        panel.get_by_role("button", name="Clear the filters").click()
+        expect(page.get_by_label(field, exact=True)).to_have_value("")
+    page.get_by_role("tab", name="Rejects").click()
+    expect(page.locator("#reject-rows details")).to_have_count(1)
+
+
+# Work that goes on
+
+
+def test_an_import_that_mixpanel_holds_up_is_shown_at_work_with_what_it_waits_for(
+    world: World, page: Page, picture: Any
+) -> None:
+    world.standin.faults(**{"429": 1.0})
+    drop(page, "body", "held-up.jsonl", "\n".join(lines(event(n)) for n in range(3000)).encode())
+    page.get_by_role("tab", name="Sources").click()
+    row = page.locator(".source", has_text="held-up.jsonl")
+    expect(row.locator(".badge")).to_have_text("at work", timeout=10_000)
+    expect(row.locator(".working")).to_contain_text(
+        re.compile(r"\d+ \u00d7 429; waits .*Mixpanel answered 429"), timeout=10_000
+    )
+    expect(page.locator("#uploads li")).to_contain_text("at work: 0 imported so far; it waits: Mixpanel answered 429")
+    expect(page.get_by_role("tab", name="Sources")).to_contain_text("1 at work")
+    expect(page.locator("#refusals-plot")).to_be_visible()
+    expect(page.locator("#refusals")).to_have_attribute(
+        "aria-label", re.compile("[1-9]\\d* answered 429, 0 answered 5xx")
+    )
+    picture(page, "seen-at-work")
+    page.get_by_role("button", name="No more trouble").click()
+    expect(page.locator("#aftermath")).to_contain_text("It speeds up again by and by")
+    expect(row.locator(".badge")).to_have_text("done", timeout=60_000)
+    expect(page.locator("#aftermath")).to_be_hidden()
+    assert len(world.standin.ids()) == 3000
+
+
+def test_the_series_of_refused_requests_tells_429_from_5xx(world: World, page: Page) -> None:
+    for status in (429, 503, 503):
+        world.standin.faults(fail_first={"status": status, "requests": 1})
+        assert post(world, lines(event(1)).encode()).status_code == status
+    expect(page.locator("#refusals")).to_have_attribute("aria-label", re.compile("1 answered 429, 2 answered 5xx"))
+    for range_ in ("10", "60"):
+        page.get_by_label("Range").select_option(range_)
+        expect(page.locator("#refusals")).to_have_attribute("aria-label", re.compile("1 answered 429, 2 answered 5xx"))
+
+
+# What was brought, exactly
+
+
+def test_a_batch_opens_to_its_number_its_sender_and_the_reason(world: World, page: Page) -> None:
+    body = lines(event(1), event(2)).encode()
+    post(world, body)
+    post(world, body, gzipped=False)
+    post(world, igzip.compress(lines(event(3), event(4, user="anonymous")).encode()), gzipped=True)
+    page.get_by_role("tab", name="Batches").click()
+    rows = page.locator("#request-rows details")
+    expect(rows).to_have_count(3)
+    again = rows.nth(1).locator("[data-name]")
+    expect(again).to_have_text(["2", "0", "2", "0", re.compile(r"\d+ B"), re.compile(r"\d+ ms")])
+    rows.nth(1).locator("summary").click()
+    expect(rows.nth(1)).to_contain_text(
+        re.compile(r"request 2.*by python-requests.*signed by token.*\d+ B, not compressed")
+    )
+    rows.first.locator("summary").click()
+    expect(rows.first).to_contain_text("'properties.distinct_id' is invalid: 'anonymous' is not allowed")
+    expect(rows.first).to_contain_text(", gzip")
+    world.standin.faults(fail_first={"status": "cut_after", "requests": 1})
+    with pytest.raises(requests.ConnectionError):
+        post(world, lines(event(5)).encode())
+    expect(rows.first.locator(".badge")).to_have_text("no answer cut after")
+    rows.first.locator("summary").click()
+    expect(rows.first).to_contain_text("the events were taken, and then the connection was reset without an answer")
+    expect(page.locator("#refused")).to_have_text("1 by Mixpanel\u2019s rules")
+    expect(page.locator("#peak")).to_contain_text("in one second")
+
+
+def test_of_a_small_file_all_events_are_shown(world: World, page: Page) -> None:
+    for first in (0, 20, 40):
+        post(world, lines(*(event(n, f"E{n}") for n in range(first, first + 21))).encode())
+    expect(page.locator("#imported")).to_have_text("61")
+    expect(page.locator("#event-rows details")).to_have_count(63)
+    expect(page.locator("#sampled")).to_have_text("")
+
+
+def test_json_shows_dates_and_is_copied_as_it_is_or_as_a_command(world: World, page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    post(world, lines(event(1, "It's", big=12345678901234567890)).encode())
+    page.locator("#event-rows summary").click()
+    expect(page.locator("#event-rows .when")).to_have_attribute("data-date", "2023-11-14 22:13:20 UTC")
+    page.get_by_role("button", name="Copy as JSON").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    assert copied == event(1, "It's", big=12345678901234567890)
+    page.get_by_role("button", name="Copy as curl").click()
+    expect(page.get_by_role("button", name="Copied")).to_have_count(2)
+    command = page.evaluate("navigator.clipboard.readText()")
+    answer = subprocess.run(command, shell=True, check=True, capture_output=True, text=True)  # noqa: S602
+    assert json.loads(answer.stdout)["num_records_imported"] == 1
+    expect(page.locator("#duplicates")).to_have_text("and 1 duplicate")
+
+
+# On any screen, for everyone
+
+
+CUT = """
+[...document.querySelectorAll(".badge, .chip")].filter((each) => each.offsetParent
+  && [each, each.parentElement].some((box) => box.scrollWidth > box.clientWidth + 1)).map((each) => each.textContent)
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 390])
+def test_it_is_accessible_and_nothing_is_cut(world: World, page: Page, picture: Any, width: int, scheme: Any) -> None:
+    axe = (package("axe-core") / "axe.min.js").read_text()
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.set_viewport_size({"width": width, "height": 900})
+    world.standin.faults(fail_first={"status": "cut_after", "requests": 1})
+    with pytest.raises(requests.ConnectionError):
+        post(world, lines(event(5)).encode())
+    content = f"{lines(event(1), event(2, user='anonymous'), event(3))}\n{{broken\n"
+    world.bucket.put("a/rather/long/name/of/an/object-2025-06-01T00.jsonl", content.encode())
+    expect(page.locator("#rejected")).to_have_text("2", timeout=10_000)
+    world.standin.faults(**{"503": 0.2})
+    for tab in ("Events", "Sources", "Rejects", "Batches", "Preview"):
+        page.get_by_role("tab", name=tab).click()
+        if tab == "Preview":
+            page.locator("#preview-text").fill(lines({"type": "Signup", "when": 1_700_000_000, "who": "u"}, {"a": 1}))
+            page.get_by_role("button", name="Preview").click()
+            expect(page.locator("#preview-rows details")).to_have_count(2, timeout=15_000)
+        else:
+            page.get_by_role("tabpanel", name=tab).locator("summary").first.click()
+        page.evaluate(axe)
+        found = page.evaluate("axe.run()")
+        serious = [
+            (one["id"], one["impact"], [node["html"][:150] for node in one["nodes"]][:3])
+            for one in found["violations"]
+            if one["impact"] in {"serious", "critical"}
+        ]
+        assert serious == [], tab
+        assert "color-contrast" in {one["id"] for one in found["passes"]}
+        assert page.evaluate(CUT) == [], tab
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        picture(page, f"seen-{tab.lower()}-{width}-{scheme}", full_page=True)
+
+
+def test_on_a_phone_sending_and_the_switches_are_one_touch_away(world: World, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for name, place in (("Send", "#file"), ("Mapping", "#mapping-name"), ("Make trouble", "#fault-429")):
+        link = page.get_by_role("link", name=name, exact=True)
+        link.scroll_into_view_if_needed()
+        link.click()
+        expect(page.locator(place)).to_be_in_viewport()
 
 
 def test_the_counts_stay_exact_at_full_speed_and_the_page_still_answers(world: World, page: Page) -> None:

@@ -10,14 +10,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from sandbox import processes
 from tests.sandbox.browser import drop
-from tests.sandbox.test_sandbox import ANY_PORTS, Running, running, until
+from tests.sandbox.test_sandbox import ANY_PORTS, Running, running
 
 SHOP = """\
 event = "what"
@@ -43,18 +45,18 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    place = tmp_path_factory.mktemp("desk")
-    mapping = place / "shop.toml"
-    mapping.write_text(SHOP)
-    with running(*ANY_PORTS, "--no-emulator") as sandbox:
+def everything() -> Iterator[Desk]:
+    with TemporaryDirectory(prefix="shop-") as place, running(*ANY_PORTS, "--no-emulator") as sandbox:
+        mapping = Path(place) / "shop.toml"
+        mapping.write_text(SHOP)
         sandbox.wait_for("Ctrl-C stops it all")
         yield Desk(sandbox, mapping)
 
 
 @pytest.fixture
 def desk(everything: Desk) -> Desk:
-    everything.mapping.write_text(SHOP)
+    if everything.mapping.read_text() != SHOP:
+        everything.mapping.write_text(SHOP)
     everything.sandbox.view.reset()
     return everything
 
@@ -67,7 +69,6 @@ def page(desk: Desk, context: BrowserContext) -> Iterator[Page]:
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto(desk.sandbox.view.url)
     expect(page.locator("#state")).to_have_text("Live", timeout=20_000)
-    pick(page, "auto")
     yield page
     assert [text for text in said if "the server responded with a status of 4" not in text] == []
 
@@ -75,6 +76,8 @@ def page(desk: Desk, context: BrowserContext) -> Iterator[Page]:
 def pick(page: Page, name: str) -> None:
     """Picks a mapping on the page, and waits until the functions use it."""
     select = page.get_by_label("Whose records come in")
+    if page.locator("#preview-by").inner_text() == f"Mapping: {name or 'none'}.":
+        return
     if name.endswith(".toml"):
         select.select_option("*.toml")
         page.get_by_label("Path of the mapping file").fill(name)
@@ -157,6 +160,7 @@ def lines(*records: dict[str, Any]) -> bytes:
 
 
 def test_files_of_three_tools_dropped_on_the_page_give_the_right_events(desk: Desk, page: Page) -> None:
+    pick(page, "auto")
     drop(page, "body", "segment/1748736000000.gz", gzip.compress(lines(*SEGMENT)))
     drop(page, "body", "ga4-000000000000.json", lines(*GA4))
     drop(page, "body", "enriched-2025-06-01.tsv", snowplow_line().encode())
@@ -172,7 +176,55 @@ def test_files_of_three_tools_dropped_on_the_page_give_the_right_events(desk: De
     expect(page.locator("#event-rows .name")).to_have_count(4)
 
 
+# Messages
+
+
+def test_a_message_is_published_from_the_page(desk: Desk, page: Page) -> None:
+    pick(page, "auto")
+    page.get_by_label("Or publish a message").fill(lines(SEGMENT[0]).decode())
+    page.get_by_role("button", name="Publish").click()
+    expect(page.locator("#published")).to_contain_text("Published as message")
+    imported(page, 1)
+    tab(page, "Sources")
+    source = page.locator(".source", has_text="subscriptions/events")
+    source.get_by_role("button", name="Events").click()
+    expect(page.locator("#event-rows .name")).to_have_text(["Order Completed"])
+    page.get_by_label("Or publish a message").fill("{broken")
+    page.get_by_role("button", name="Publish").click()
+    expect(page.locator("#rejected")).to_have_text("1", timeout=20_000)
+    tab(page, "Sources")
+    expect(page.locator(".source")).to_have_count(1)
+    page.get_by_role("button", name="1 rejects").click()
+    expect(page.locator("#reject-rows details")).to_have_count(1)
+
+
 # The preview
+
+
+def test_files_of_every_kind_are_previewed(desk: Desk, page: Page, tmp_path: Path) -> None:
+    table = tmp_path / "rows.parquet"
+    duckdb.sql(
+        "copy (select 'Signup' as event, timestamp '2025-06-01 12:00:00' as time, 'u-1' as distinct_id, 'pro' as plan)"
+        f" to '{table}' (format parquet)"
+    )
+    text = io.StringIO()
+    csv.writer(text).writerows([["event", "time", "distinct_id"], ["Signup", "2025-06-01T12:00:00Z", "u-1"]])
+    files = {
+        "rows.parquet": (table.read_bytes(), "parquet"),
+        "rows.csv": (text.getvalue().encode(), "csv"),
+        "rows.csv.gz": (gzip.compress(text.getvalue().encode()), "csv"),
+        "segment.json.gz": (gzip.compress(lines(*SEGMENT[:1])), "ndjson"),
+        "enriched.tsv": (snowplow_line().encode(), "ndjson"),
+    }
+    pick(page, "auto")
+    tab(page, "Preview")
+    for name, (content, kind) in files.items():
+        drop(page, "#preview-text", name, content)
+        expect(page.locator("#preview-vendor")).to_contain_text(f"Format: {kind}.", timeout=15_000)
+        expect(page.locator("#preview-result")).to_contain_text("1 record: 1 event would be imported", timeout=15_000)
+        page.locator("#preview-rows").evaluate("rows => rows.replaceChildren()")
+        page.locator("#preview-vendor").evaluate("element => (element.textContent = '')")
+    assert desk.sandbox.ask("summary")["requests"] == 0
 
 
 def test_a_preview_shows_each_record_before_and_after_with_the_rule_that_touched_each_property(
@@ -200,31 +252,6 @@ def test_a_preview_shows_each_record_before_and_after_with_the_rule_that_touched
     assert left["y"] == right["y"]
     assert left["x"] + left["width"] <= right["x"]
     picture(page, "live-view-preview")
-    assert desk.sandbox.ask("summary")["requests"] == 0
-
-
-def test_files_of_every_kind_are_previewed(desk: Desk, page: Page, tmp_path: Path) -> None:
-    table = tmp_path / "rows.parquet"
-    duckdb.sql(
-        "copy (select 'Signup' as event, timestamp '2025-06-01 12:00:00' as time, 'u-1' as distinct_id, 'pro' as plan)"
-        f" to '{table}' (format parquet)"
-    )
-    text = io.StringIO()
-    csv.writer(text).writerows([["event", "time", "distinct_id"], ["Signup", "2025-06-01T12:00:00Z", "u-1"]])
-    files = {
-        "rows.parquet": (table.read_bytes(), "parquet"),
-        "rows.csv": (text.getvalue().encode(), "csv"),
-        "rows.csv.gz": (gzip.compress(text.getvalue().encode()), "csv"),
-        "segment.json.gz": (gzip.compress(lines(*SEGMENT[:1])), "ndjson"),
-        "enriched.tsv": (snowplow_line().encode(), "ndjson"),
-    }
-    tab(page, "Preview")
-    for name, (content, kind) in files.items():
-        drop(page, "#preview-text", name, content)
-        expect(page.locator("#preview-vendor")).to_contain_text(f"Format: {kind}.", timeout=15_000)
-        expect(page.locator("#preview-result")).to_contain_text("1 record: 1 event would be imported", timeout=15_000)
-        page.locator("#preview-rows").evaluate("rows => rows.replaceChildren()")
-        page.locator("#preview-vendor").evaluate("element => (element.textContent = '')")
     assert desk.sandbox.ask("summary")["requests"] == 0
 
 
@@ -260,9 +287,94 @@ def test_a_mapping_that_is_picked_takes_effect_and_a_broken_one_says_what_the_te
     assert [one["event"] for one in desk.events()] == ["First", "second"]
     expect(page.locator("#preview-rows pre").nth(1)).to_contain_text('"event": "first"', timeout=15_000)
 
+
+# Rejects: the reason found, the mapping mended, sent again
+
+README = processes.ROOT / "README.md"
+LOG = processes.ROOT / "sandbox" / "data" / "shop-log.jsonl"
+MENDED = {
+    'event = "what"': 'event = ["what", "action"]',
+    'time = { path = "at", unit = "s" }': 'time = { first = ["at", "ts"], unit = "s" }',
+    'device_id = "cookie"': 'device_id = ["cookie", "visitor"]',
+}
+
+
+def test_a_file_with_three_kinds_of_bad_lines_is_brought_in_from_the_page_alone(
+    desk: Desk, page: Page, picture: Any
+) -> None:
+    """The walk that the README shows, with its mapping, its file and its pictures."""
+    (mapping,) = re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
+    pick(page, str(desk.mapping))
+    so_far = len(desk.sandbox.shown)
+    desk.mapping.write_text(mapping)
+    desk.sandbox.wait_for("The functions run again", so_far)
+    expect(page.locator("#state")).to_have_text("Live")
+    drop(page, "body", LOG.name, LOG.read_bytes())
+    expect(page.locator("#uploads li")).to_contain_text("done: 5 imported, 5 rejected", timeout=20_000)
+    page.locator("#uploads li").get_by_role("button", name="Rejects").click()
+    groups = page.locator("#groups .group")
+    expect(groups).to_have_count(3)
+    expect(groups.filter(has_text="has no event name: what must be a text and is missing")).to_contain_text("2")
+    expect(groups.filter(has_text="has no usable time: at must be")).to_contain_text("2")
+    expect(groups.filter(has_text="has no user")).to_contain_text("1")
+    groups.filter(has_text="has no event name").click()
+    expect(page.locator("#reject-rows details")).to_have_count(2)
+    page.locator("#reject-rows summary").first.click()
+    expect(page.locator("#reject-rows pre")).to_contain_text('"action": "Cart Filled"')
+    picture(page, "walk-1-reasons")
+
+    page.get_by_text("Edit the file").click()
+    text = page.get_by_label("The mapping file", exact=True)
+    expect(text).to_have_value(mapping)
+    for before, after in MENDED.items():
+        assert before in mapping
+        mapping = mapping.replace(before, after)
+    text.fill(mapping)
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#mapping-saved")).to_have_text("Saved.")
+    expect(page.locator("#state")).to_have_text("The functions start\u2026", timeout=20_000)
+    expect(page.locator("#state")).to_have_text("Live", timeout=20_000)
+    picture(page, "walk-2-mapping")
+
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name="Download").click()
+    stored = [json.loads(line) for line in Path(downloading.value.path()).read_text().splitlines()]
+    assert [reject["line"] for reject in stored] == [3, 5, 6, 7, 8]
+    assert json.loads(stored[0]["event"])["action"] == "Cart Filled"
+
+    page.get_by_role("button", name="Send all again").click()
+    expect(page.locator("#sent-again")).to_have_text(
+        "Sent again: 5 imported, 0 dropped, 0 rejected again.", timeout=30_000
+    )
+    expect(page.locator("#rejected")).to_have_text("0")
+    expect(page.locator("#imported")).to_have_text("10")
+    page.get_by_role("button", name="Clear", exact=True).click()
+    expect(page.locator("#reject-rows details")).to_have_count(0)
+    picture(page, "walk-3-sent-again")
+    tab(page, "Sources")
+    expect(page.locator("#source-rows .badge")).to_have_text("sent again")
+    page.locator("#source-rows").get_by_role("button", name="Events").click()
+    expect(page.locator("#event-rows details")).to_have_count(10)
+    assert {one["properties"]["total"] for one in desk.events() if one["event"] == "Order Completed"} == {
+        849.0,
+        420.5,
+        129.9,
+    }
+
+
+def test_what_is_rejected_again_stays_with_its_new_reason(desk: Desk, page: Page) -> None:
     pick(page, "")
-    drop(page, "body", "third.jsonl", lines(SEGMENT[0]))
-    expect(page.locator("#rejected")).to_have_text("1", timeout=20_000)
+    drop(page, "body", "mixed.jsonl", lines(SEGMENT[0], {"a": 1}))
+    expect(page.locator("#rejected")).to_have_text("2", timeout=20_000)
+    assert "No mapping is picked: starting the functions again" in desk.sandbox.shown
     tab(page, "Rejects")
     expect(page.locator("#groups")).to_contain_text("looks like Segment: set IMPORT_MAPPING=segment (or auto)")
-    until(lambda: "No mapping is picked" in desk.sandbox.shown)
+    pick(page, "segment")
+    page.get_by_role("button", name="Send all again").click()
+    expect(page.locator("#sent-again")).to_have_text(
+        "Sent again: 1 imported, 0 dropped, 1 rejected again.", timeout=30_000
+    )
+    expect(page.locator("#rejected")).to_have_text("1")
+    expect(page.locator("#reject-rows details")).to_have_count(1)
+    expect(page.locator("#groups .group")).to_have_count(1)
+    expect(page.locator("#reject-rows summary")).to_contain_text("line 2")

@@ -56,6 +56,44 @@ $("mapping-form").addEventListener("submit", (event) => {
 });
 $("mapping-file").addEventListener("change", () => $("mapping-form").requestSubmit());
 
+// The file itself: read when it is opened to be edited, and again when the mapping changes. What reads it says what is wrong.
+
+const STARTER = `# Where an event's parts lie in a record: see docs/mappings.md.
+event = "event"
+time = { path = "time", unit = "s" }
+distinct_id = "user"
+`;
+let edited = null;
+
+async function open() {
+  const { mapping } = state.around;
+  const told = await (await fetch("sandbox/mapping_file")).json();
+  if (mapping !== state.around.mapping) return;
+  edited = mapping;
+  $("mapping-text").value = told.text ?? STARTER;
+  $("mapping-saved").textContent = told.text === null ? "There is no such file yet: saving makes it." : told.error ?? "";
+}
+
+function showEditor() {
+  const { mapping } = state.around;
+  const isFile = Boolean(mapping?.endsWith(".toml"));
+  $("mapping-edit").hidden = !isFile;
+  if (isFile && $("mapping-edit").open && edited !== mapping) open();
+}
+
+$("mapping-edit").addEventListener("toggle", () => $("mapping-edit").open && open());
+$("mapping-text-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  try {
+    await ask("sandbox/mapping_file", $("mapping-text").value, "application/toml");
+    $("mapping-saved").textContent = "Saved.";
+  } catch (error) {
+    $("mapping-saved").textContent = error.message;
+  }
+});
+
 onnews((news) => {
+  if (news.around || news.start) showEditor();
+
   if (news.around || news.start) show();
 });

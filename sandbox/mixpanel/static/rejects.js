@@ -29,7 +29,7 @@ function showGroups() {
     const pressed = chosen !== "" && chosen === group.kind.toLowerCase();
     const where = group.sources > 1 ? ` in ${plural(group.sources, "source")}` : "";
     return make("li", {}, make("button", { type: "button", class: "group", "aria-pressed": String(pressed), onclick: () => go({ reason: pressed ? "" : group.kind }) },
-      make("b", {}, whole(group.count)), make("span", {}, group.field ? make("code", {}, group.field) : null, group.field ? " " : "", group.count > 1 ? group.kind : group.reason, make("small", {}, where))));
+      make("b", {}, whole(group.count)), make("span", {}, group.field ? make("code", {}, group.field) : null, group.field ? " " : "", group.reason, make("small", {}, where))));
   }));
   $("groups").hidden = groups.groups.length === 0;
   const more = (state.counts.rejected ?? 0) - groups.taken;
@@ -41,7 +41,7 @@ function showTools() {
   $("reject-tools").hidden = !state.counts.rejected || !stored;
   $("send-again").disabled = state.around.state !== "running" || sending;
   $("send-again-hint").textContent = state.around.state === "down" ? "The functions do not run: mend that first."
-    : `With the mapping as it is now${state.around.mapping ? ` (${state.around.mapping})` : ""}.`;
+    : `With the mapping as it is now${state.around.mapping ? ` (${state.around.mapping.replace(/^.*\//, "")})` : ""}.`;
 }
 
 let sending = false;
