@@ -22,19 +22,26 @@ class ObjectSink:
 
     Args:
         objects: where.
-        folder: the address that the objects' own begin with; they sort by the time they were written.
+        place: the address that the objects' own begin with. Then comes the day, so that nobody has to look through a
+            year for the rejects of this morning.
+        folder: the source's. In it they sort by the time they were written.
     """
 
-    def __init__(self, objects: Store, folder: str) -> None:
+    def __init__(self, objects: Store, place: str, folder: str) -> None:
         self._objects = objects
+        self._place = place
         self._folder = folder
 
     def store(self, rejects: Sequence[Reject]) -> None:
         """See `core.rejects.reject.RejectSink`."""
         for part in parts(map(msgspec.json.encode, rejects), _PART_BYTES):
+            now = datetime.now(UTC)
+            # The name is used once, so that writing it again is safe.
+            name = (
+                f"{self._place}/{now:%Y-%m-%d}/{self._folder}/{now:%Y%m%dT%H%M%S.%f}Z-{secrets.token_hex(4)}.jsonl.gz"
+            )
             try:
-                # The name is used once, so that writing it again is safe.
-                self._objects.write(f"{self._folder}/{_stamp()}.jsonl.gz", gzipped(b"\n".join(part) + b"\n"))
+                self._objects.write(name, gzipped(b"\n".join(part) + b"\n"))
             except StorageError as error:
                 raise RejectSinkError(str(error)) from error
 
@@ -56,7 +63,3 @@ def parts(lines: Iterator[bytes], most: int) -> Iterator[list[bytes]]:
 def gzipped(content: bytes) -> bytes:
     packed: bytes = igzip_lib.compress(content, 1, igzip_lib.COMP_GZIP)
     return packed
-
-
-def _stamp() -> str:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}Z-{secrets.token_hex(4)}"

@@ -35,5 +35,5 @@ class RejectStore:
     def for_source(self, source: str) -> RejectSink | None:
         """The sink for one attempt at one source, such as `gs://bucket/name#generation`; None where the log is all."""
         if self._objects is not None:
-            return ObjectSink(self._objects, f"{self._folder}/{folder_of(source)}")
+            return ObjectSink(self._objects, self._folder, folder_of(source))
         return self._topic

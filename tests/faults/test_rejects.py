@@ -10,6 +10,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def test_each_reject_says_where_it_came_from_and_why(standin: Standin, bucket: B
         (source, 4, len(lines[0]) + 4 + len(lines[2]), lines[3], None, None),
     ]
     assert [name.rpartition("/")[0] for name in objects(bucket, "rejects")] == [
-        f"rejects/here/events/a/b.jsonl/{generation}"
+        f"rejects/here/{datetime.now(UTC):%Y-%m-%d}/events/a/b.jsonl/{generation}"
     ]
 
 

@@ -6,6 +6,7 @@ import gzip
 import json
 import tracemalloc
 from collections.abc import Callable
+from datetime import UTC, datetime
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def test_rejects_lie_in_their_order_in_the_folder_of_their_source(
     sink.store(kept[70:])
     assert kept_rejects(bucket) == kept
     names = objects(bucket, "")
-    assert {name.rpartition("/")[0] for name in names} == {"rejects/events/file/1"}
+    assert {name.rpartition("/")[0] for name in names} == {f"rejects/{datetime.now(UTC):%Y-%m-%d}/events/file/1"}
     assert all(name.endswith(".jsonl.gz") for name in names)
     sizes = [len(gzip.decompress(stored(bucket, name))) for name in names]
     assert [size > 1_000 + 10 for size in sizes].count(True) == 1
@@ -109,7 +110,9 @@ def test_no_more_than_a_part_is_held_beyond_the_rejects(make: Make, monkeypatch:
 
 def test_what_the_bucket_does_not_take_is_not_kept(bucket: Bucket, make: Make) -> None:
     bucket.faults(upload_503=1.0)
-    with pytest.raises(RejectSinkError, match=r"^gs://events/rejects/events/file/1/.*gz cannot be written: .*503"):
+    with pytest.raises(
+        RejectSinkError, match=r"^gs://events/rejects/[0-9-]+/events/file/1/.*gz cannot be written.*503"
+    ):
         make(SOURCE, seconds=0.1).store([reject(1)])
     assert not objects(bucket, "")
 
@@ -134,7 +137,7 @@ def test_a_bucket_that_does_not_exist_is_named(bucket: Bucket, monkeypatch: pyte
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", bucket.url)
     elsewhere = RejectStore("gs://no-such-bucket/rejects").for_source(SOURCE)
     assert elsewhere
-    with pytest.raises(RejectSinkError, match=r"NotFound: 404 .*no-such-bucket"):
+    with pytest.raises(RejectSinkError, match=r"there is no bucket no-such-bucket"):
         elsewhere.store([reject(1)])
 
 
@@ -143,7 +146,7 @@ def test_on_a_disk_they_lie_as_in_a_bucket(tmp_path: Path) -> None:
     assert sink
     sink.store([reject(1), reject(2)])
     (file,) = tmp_path.rglob("*.jsonl.gz")
-    assert file.parent == tmp_path / "rejects/events/file/1"
+    assert file.parent == tmp_path / f"rejects/{datetime.now(UTC):%Y-%m-%d}/events/file/1"
     assert [json.loads(line)["line"] for line in gzip.decompress(file.read_bytes()).splitlines()] == [1, 2]
 
 

@@ -96,7 +96,7 @@ def test_a_batch_is_answered_with_the_messages_that_failed_and_nothing_else(
     assert json.loads(json.dumps(answer)) == answer
     assert failures(answer, [f"m{number}" for number in range(6)]) == {"m2"}
     assert standin.summary()["imported"] == 2
-    assert [key.split("/")[1] for key in cloud.keys(prefix="rejects/")] == ["messages"]
+    assert [key.split("/")[2] for key in cloud.keys(prefix="rejects/")] == ["messages"]
     assert told == []
 
 
