@@ -14,8 +14,10 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import Queue
 from types import TracebackType
 from typing import Any, Self
 
@@ -48,6 +50,10 @@ class Function:
         seconds: that a call may take.
         on_line: called with each line it logs.
         handler: its name.
+
+    Attributes:
+        starts: how many processes there were.
+        lines: the last 10,000 lines it logged.
     """
 
     def __init__(
@@ -58,45 +64,29 @@ class Function:
         on_line: OnLine | None = None,
         handler: str = HANDLER,
     ) -> None:
-        self._environment = {**without_settings(os.environ), **environment}
+        self._environment = {**without_settings(os.environ), **environment, "_HANDLER": handler}
         self._seconds = seconds
         self._on_line = on_line
-        self._handler = handler
-        self._process: Process | None = None
-        self._calls: deque[_Call] = deque()
-        self._open: _Call | None = None
-        self._changed = threading.Condition()
-        self._is_closed = False
-        self._api = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._api.daemon_threads = True
+        self._runtime: _Runtime | None = None
+        # A process ends with the thread that started it, so that is one which stays.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="lambda")
         self.starts = 0
         self.lines: deque[str] = deque(maxlen=10_000)
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._api.serve_forever, args=(0.1,), name="runtime API", daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._changed:
-            self._is_closed = True
-            self._changed.notify_all()
-        if self._process:
-            self._process.stop(grace=0)
-        self._api.shutdown()
-        self._api.server_close()
+        self._end()
+        self._starter.shutdown()
 
     @property
     def pid(self) -> int | None:
-        """Of the process that handles calls; None while there is none."""
-        process = self._process
-        return process.pid if process and not process.exited else None
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a call is being handled."""
-        return self._open is not None
+        """Of the process that handles a call; None while there is none."""
+        runtime = self._runtime
+        return runtime.process.pid if runtime and runtime.is_busy and not runtime.process.exited else None
 
     def log(self, kind: str | None = None) -> list[dict[str, Any]]:
         """What it logged, as JSON objects, oldest first: all of it, or the lines of one `kind`."""
@@ -109,77 +99,95 @@ class Function:
         Raises:
             CallError: it did not.
         """
-        process = self._running()
-        call = _Call(event, time.time() + self._seconds)
-        with self._changed:
-            self._calls.append(call)
-            self._changed.notify()
-        while not call.answered.wait(0.01):
-            if process.exited:
-                process.stop()
-                self._forget(call)
-                raise CallError(f"the process ended with {process.exit_code}\n{process.tail}")
-            if time.time() > call.deadline:
-                process.stop(grace=0)
-                self._forget(call)
-                raise CallError(f"Task timed out after {self._seconds:g} seconds")
-        if call.error is not None:
-            raise CallError(call.error)
-        return call.answer
-
-    def _running(self) -> Process:
-        if self._process is None or self._process.exited:
-            if self._process is not None:
-                self._process.stop(grace=0)
-            own = {
-                "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._api.server_port}",
-                "AWS_LAMBDA_FUNCTION_NAME": "importer",
-                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
-                "_HANDLER": self._handler,
-                "PYTHONUNBUFFERED": "1",
-            }
-            command = [sys.executable, "-m", "awslambdaric", self._handler]
-            self._process = Process(
-                command, name="lambda", environment={**self._environment, **own}, on_line=self._hear
-            )
+        if self._runtime is None:
+            self._runtime = self._starter.submit(_Runtime, self._environment, self._hear).result()
             self.starts += 1
-        return self._process
+        try:
+            return self._runtime.call(event, self._seconds)
+        except _EndedError as error:
+            self._end()
+            raise CallError(str(error)) from None
+
+    def _end(self) -> None:
+        if self._runtime:
+            self._runtime.close()
+        self._runtime = None
 
     def _hear(self, line: str) -> None:
         self.lines.append(line)
         if self._on_line:
             self._on_line(line)
 
-    def _forget(self, call: _Call) -> None:
-        with self._changed:
-            if call in self._calls:
-                self._calls.remove(call)
-            if self._open is call:
-                self._open = None
 
-    # What the runtime client asks
+class _EndedError(Exception):
+    """The process has ended, or is to."""
+
+
+class _Runtime:
+    """One process, and the API that it asks."""
+
+    def __init__(self, environment: Mapping[str, str], on_line: OnLine) -> None:
+        self._calls: Queue[_Call | None] = Queue()
+        self._open: _Call | None = None
+        self._api = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._api.daemon_threads = True
+        threading.Thread(target=self._api.serve_forever, args=(0.05,), name="runtime API", daemon=True).start()
+        own = {
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._api.server_port}",
+            "AWS_LAMBDA_FUNCTION_NAME": "importer",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
+            "PYTHONUNBUFFERED": "1",
+        }
+        command = [sys.executable, "-m", "awslambdaric", environment["_HANDLER"]]
+        self.process = Process(command, name="lambda", environment={**environment, **own}, on_line=on_line)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call is being handled."""
+        return self._open is not None
+
+    def call(self, event: Any, seconds: float) -> Any:
+        """What the handler answers; `CallError` if it raised.
+
+        Raises:
+            _EndedError: it did neither.
+        """
+        call = _Call(event, time.time() + seconds)
+        self._calls.put(call)
+        while not call.answered.wait(0.01):
+            if self.process.exited:
+                self.process.stop()
+                raise _EndedError(f"the process ended with {self.process.exit_code}\n{self.process.tail}")
+            if time.time() > call.deadline:
+                raise _EndedError(f"Task timed out after {seconds:g} seconds")
+        if call.error is not None:
+            raise CallError(call.error)
+        return call.answer
+
+    def close(self) -> None:
+        """Kills the process."""
+        self._calls.put(None)
+        self.process.stop(grace=0)
+        self._api.shutdown()
+        self._api.server_close()
 
     def next(self) -> _Call | None:
         """The next call, waiting until there is one; None when closed."""
-        with self._changed:
-            while not self._calls and not self._is_closed:
-                self._changed.wait(0.5)
-            self._open = self._calls.popleft() if self._calls else None
-            return self._open
+        self._open = self._calls.get()
+        return self._open
 
     def end(self, call_id: str, answer: Any, error: str | None) -> None:
         """Takes an answer."""
-        with self._changed:
-            call, self._open = self._open, None
+        call, self._open = self._open, None
         if call is not None and call.id == call_id:
             call.answer, call.error = answer, error
             call.answered.set()
 
 
-def _handler(function: Function) -> type[BaseHTTPRequestHandler]:
+def _handler(runtime: _Runtime) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            call = function.next() if self.path == _NEXT else None
+            call = runtime.next() if self.path == _NEXT else None
             if call is None:
                 self._answer(404, b"{}")
                 return
@@ -195,10 +203,10 @@ def _handler(function: Function) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             *_, call_id, what = self.path.split("/")
             if what == "response":
-                function.end(call_id, json.loads(body), None)
+                runtime.end(call_id, json.loads(body), None)
             elif call_id != "init":
                 told = json.loads(body)
-                function.end(call_id, None, f"{told.get('errorType')}: {told.get('errorMessage')}")
+                runtime.end(call_id, None, f"{told.get('errorType')}: {told.get('errorMessage')}")
             self._answer(202, b"{}")
 
         def _answer(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:

@@ -14,8 +14,8 @@ from typing import Any, Self
 from sandbox.aws.clients import Cloud
 from sandbox.aws.function import CallError, Function
 
-_WAIT = 1
-"""Seconds that a receive waits for messages."""
+_WAIT = 0.05
+"""Seconds between two looks at an empty queue."""
 
 
 class Poller:
@@ -53,10 +53,10 @@ class Poller:
             found = sqs.receive_message(
                 QueueUrl=queue,
                 MaxNumberOfMessages=self._batch,
-                WaitTimeSeconds=_WAIT,
                 AttributeNames=["All"],
             ).get("Messages", [])
             if not found:
+                self._is_ending.wait(_WAIT)
                 continue
             try:
                 answer = function.call({"Records": [_record(one, self._cloud.queue_arn) for one in found]})
