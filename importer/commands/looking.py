@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from importer.commands.places import opened
-from importer.commands.terminal import console, duration, is_terminal, number_of, say
+from importer.commands.terminal import duration, moving, number_of, say
 from importer.commands.watched import Watched
 from importer.commands.work import File
 from importer.formats.content import Content
 from importer.objects import DOWNLOAD_SECONDS, reason_of
 from importer.records import Block, first_records
 from importer.settings import Settings
-
-_PLAIN_SECONDS = 10.0
-_PER_SECOND = 4
 
 
 class Looking:
@@ -66,38 +62,9 @@ class Looking:
             else:
                 file.state = "done"
 
-    @contextmanager
-    def shown(self) -> Iterator[None]:
+    def shown(self) -> AbstractContextManager[None]:
         """Within it, it is seen how it goes."""
-        if self._is_quiet:
-            yield
-            return
-        if is_terminal():
-            from rich.live import Live  # noqa: PLC0415
-            from rich.text import Text  # noqa: PLC0415
-
-            view = Live(
-                console=console(error=True),
-                get_renderable=lambda: Text(self.total(), style="cyan"),
-                refresh_per_second=_PER_SECOND,
-                transient=True,
-            )
-            with view:
-                yield
-            return
-        ended = threading.Event()
-
-        def now_and_then() -> None:
-            while not ended.wait(_PLAIN_SECONDS):
-                say(self.total())
-
-        thread = threading.Thread(target=now_and_then, name="progress", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
+        return moving(self.total, is_quiet=self._is_quiet)
 
     def total(self) -> str:
         """One line on all of it."""

@@ -4,7 +4,8 @@ there is a terminal, plain lines where there is none. rich is imported only for 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,9 @@ from importer.commands.options import is_a_job
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_PER_SECOND = 4
+_PLAIN_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,44 @@ def duration(seconds: float) -> str:
     if hours < 48:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     return f"{hours / 24:.1f} days"
+
+
+@contextmanager
+def moving(line: Callable[[], str], *, is_quiet: bool = False) -> Iterator[None]:
+    """Within it, a line moves with the work in a terminal; where there is none, it is written now and then.
+
+    Args:
+        line: says how it stands. It is called on a thread of its own.
+        is_quiet: whether nothing is written.
+    """
+    if is_quiet:
+        yield
+        return
+    if is_terminal():
+        from rich.live import Live  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        with Live(
+            console=console(error=True),
+            get_renderable=lambda: Text(line(), style="cyan"),
+            refresh_per_second=_PER_SECOND,
+            transient=True,
+        ):
+            yield
+        return
+    ended = threading.Event()
+
+    def now_and_then() -> None:
+        while not ended.wait(_PLAIN_SECONDS):
+            say(line())
+
+    thread = threading.Thread(target=now_and_then, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 @contextmanager

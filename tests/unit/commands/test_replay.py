@@ -406,3 +406,33 @@ def test_a_place_with_no_rejects_is_named(
 ) -> None:
     assert command(place) == status
     assert told in capsys.readouterr().err
+
+
+def test_a_dry_run_sends_writes_and_removes_nothing_and_needs_no_credentials(
+    standin: Standin,
+    tmp_path: Path,
+    command: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("MIXPANEL_PROJECT_TOKEN")
+    file = tmp_path / "r.jsonl"
+    file.write_bytes(lines(reject(1, event("a")), reject(2, b"no"), reject(3, event("b", time=1))))
+    assert command("r.jsonl", "--dry-run", "--remove") == 1
+    assert capsys.readouterr().out == "would import 1, dropped 0, rejected again 2, repeated 0, unreadable 0\n"
+    assert standin.summary()["requests"] == 0
+    assert [*tmp_path.iterdir()] == [file]
+
+
+def test_rejects_of_some_days_are_replayed_by_the_day_on_which_they_were_written(
+    standin: Standin, bucket: Bucket, command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for day, name in (("20250531", "a"), ("20250601", "b"), ("20250603", "c")):
+        bucket.put(f"rejects/x/{day}T120000.5Z-00ff.jsonl.gz", gzip.compress(lines(reject(1, event(name), name))))
+    bucket.put("rejects/today.jsonl", lines(reject(1, event("d"), "d")))
+    assert command("gs://events/rejects/", "--since", "2025-06-01", "--until", "2025-06-02", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["imported"] == 1
+    assert command("gs://events/rejects/", "--since", "2025-06-03") == 0
+    assert standin.ids() == {"b": 1, "c": 1, "d": 1}
+    assert command("gs://events/rejects/", "--until", "2025-01-01") == 1
+    assert "There is nothing at gs://events/rejects/: 4 files, none of these days." in capsys.readouterr().err
