@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from importer.commands.terminal import console, count, duration, is_terminal, say
+from importer.commands.terminal import count, duration, is_terminal, moving, say
 from importer.commands.work import File
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-_PER_SECOND = 4
-_PLAIN_SECONDS = 10.0
 _MAX_NAME = 40
 _MAX_SAID = 200
 """Files that get a line of their own where there is no terminal; then the total has to do."""
@@ -61,40 +59,9 @@ class Progress:
         elif number == _MAX_SAID:
             say("From here on only what goes wrong has a line of its own.")
 
-    @contextmanager
-    def shown(self) -> Iterator[None]:
+    def shown(self) -> AbstractContextManager[None]:
         """Within it, it is seen how the import goes."""
-        if self._is_quiet:
-            yield
-        elif is_terminal():
-            from rich.live import Live  # noqa: PLC0415
-
-            with Live(
-                console=console(error=True),
-                get_renderable=self.view,
-                refresh_per_second=_PER_SECOND,
-                transient=True,
-            ):
-                yield
-        else:
-            with self._said():
-                yield
-
-    @contextmanager
-    def _said(self) -> Iterator[None]:
-        ended = threading.Event()
-
-        def now_and_then() -> None:
-            while not ended.wait(_PLAIN_SECONDS):
-                say(self.total())
-
-        thread = threading.Thread(target=now_and_then, name="progress", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
+        return moving(self.total, self.view, is_quiet=self._is_quiet)
 
     def total(self) -> str:
         """One line on all of it."""

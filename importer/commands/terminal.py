@@ -17,7 +17,7 @@ from importer import log
 from importer.commands.options import is_a_job
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 _PER_SECOND = 4
 _PLAIN_SECONDS = 10.0
@@ -135,11 +135,14 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def moving(line: Callable[[], str], *, is_quiet: bool = False) -> Iterator[None]:
+def moving(
+    line: Callable[[], str], view: Callable[[], RenderableType] | None = None, *, is_quiet: bool = False
+) -> Iterator[None]:
     """Within it, a line moves with the work in a terminal; where there is none, it is written now and then.
 
     Args:
         line: says how it stands. It is called on a thread of its own.
+        view: what moves in a terminal in the line's place.
         is_quiet: whether nothing is written.
     """
     if is_quiet:
@@ -151,7 +154,7 @@ def moving(line: Callable[[], str], *, is_quiet: bool = False) -> Iterator[None]
 
         with Live(
             console=console(error=True),
-            get_renderable=lambda: Text(line(), style="cyan"),
+            get_renderable=view or (lambda: Text(line(), style="cyan")),
             refresh_per_second=_PER_SECOND,
             transient=True,
         ):

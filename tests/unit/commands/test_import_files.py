@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import pytest
@@ -26,23 +26,11 @@ from importer.storage.leases import Leases, Owner
 from importer.storage.store import store
 from sandbox.clients import Bucket, Standin
 from tests.faults.trouble import objects
+from tests.integration.running import Ended
 from tests.unit.commands.files import entry
 
 TOKEN = Credentials(CredentialKind.PROJECT_TOKEN, "a-token", "", None)
 SETTINGS = Settings(TOKEN, "http://127.0.0.1:9")
-
-
-class Ended(NamedTuple):
-    """What a command came to."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.out)
-        return found
 
 
 Run = Callable[..., Ended]

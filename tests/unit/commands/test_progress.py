@@ -93,7 +93,7 @@ def test_it_is_quiet_where_it_is_to_be(quiet: bool, each: bool, said: str, capsy
 
 
 def test_without_a_terminal_a_line_comes_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: Seen) -> None:
-    monkeypatch.setattr(progress, "_PLAIN_SECONDS", 0.02)
+    monkeypatch.setattr(terminal, "_PLAIN_SECONDS", 0.02)
     with Progress([file("waiting")], "files").shown():
         time.sleep(0.2)
     said = capsys.readouterr().err
