@@ -18,6 +18,7 @@ POST takes JSON unless said otherwise:
     publish    a message's data: publishes it to the local topic
     preview    {"text": …}: what would become of some records, see `sandbox.mixpanel.preview`
     preview_file  the same of a file's content, with its `name`, and `cut=1` where it is only the beginning
+    profile    a file's content, with its `name`: what is odd about its records, and the lines that mend it
     mapping    {"name": … or null}: what the functions and previews apply from now on, as IMPORT_MAPPING
     mapping_file  a mapping file's text: writes it to the file that is picked; GET gives what is there
     transform  {"name": "module:function" or null}: what a preview applies from now on
@@ -41,6 +42,7 @@ from starlette.routing import Route
 
 from sandbox.mixpanel import feed
 from sandbox.mixpanel.preview import MAX_BYTES, MAX_FILE_BYTES, PreviewError, preview
+from sandbox.mixpanel.profiling import profile
 from sandbox.mixpanel.publishing import MAX_MESSAGE_BYTES, publish
 from sandbox.mixpanel.state import Sandbox
 from sandbox.mixpanel.store import RECENT_REJECTS, Store
@@ -63,7 +65,7 @@ def routes(sandbox: Sandbox) -> list[Route]:
     reading = [api.summary, api.ids, api.events, api.requests, api.rejects, api.sources, api.faults, api.stream]
     reading += [api.download]
     writing = [api.reset, api.log, api.upload, api.publish, api.preview, api.preview_file, api.mapping, api.transform]
-    writing += [api.send_again, api.around]
+    writing += [api.profile, api.send_again, api.around]
     return [
         *(Route(f"/sandbox/{each.__name__}", each) for each in reading),
         *(Route(f"/sandbox/{each.__name__}", _not_for_strangers(each), methods=["POST"]) for each in writing),
@@ -178,6 +180,17 @@ class _Api:
         except PreviewError as error:
             return _error(422, str(error))
         return _json(made)
+
+    async def profile(self, request: Request) -> Response:
+        if (content := await _body(request, MAX_FILE_BYTES)) is None:
+            return _error(
+                413, f"A profile takes at most {MAX_FILE_BYTES:,} bytes here; `python -m importer profile` any."
+            )
+        around, name = self._sandbox.around, request.query_params.get("name", "")
+        try:
+            return _json(await profile(content, name, around.mapping, around.environment))
+        except PreviewError as error:
+            return _error(422, str(error))
 
     async def mapping(self, request: Request) -> Response:
         try:

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ import msgspec
 import requests
 from msgspec import Struct
 
+from importer.core.rejects.reject import Reject
 from sandbox.mixpanel.surroundings import Surroundings
 from sandbox.processes import ROOT, without_settings
 
@@ -59,7 +61,7 @@ class StoredRejects:
     def newest(self, most: int) -> list[dict[str, Any]]:
         """The last of them, as the log tells of them."""
         found = [line for name in self._names() for line in self._content(name).splitlines()]
-        return [{**_decoded(line), "at": 0.0} for line in found[-most:]]
+        return [_as_logged(line) for line in found[-most:]]
 
     def clear(self) -> None:
         """Deletes all of them, as far as the bucket answers."""
@@ -124,6 +126,13 @@ class StoredRejects:
 
 
 _COUNT = re.compile(r"(imported|dropped|rejected again|unreadable) ([\d,]+)")
+
+
+def _as_logged(line: bytes) -> dict[str, Any]:
+    reject = msgspec.json.decode(line, type=Reject)
+    at = datetime.fromisoformat(reject.at).timestamp()
+    event = reject.record().decode(errors="replace")
+    return {**msgspec.structs.asdict(reject), "event": event, "at": at}
 
 
 def _decoded(line: bytes) -> dict[str, Any]:

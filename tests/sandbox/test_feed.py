@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from importer.mixpanel import judge
 from sandbox.mixpanel.dedupe import Known
 from sandbox.mixpanel.feed import FIRST_ROWS, MAX_ROWS, Feed, Wanted
-from sandbox.mixpanel.import_log import MAX_RUNS, MAX_SOURCES, Reports
+from sandbox.mixpanel.import_log import MAX_RUNS, MAX_SOURCES, Reports, grouped
+from sandbox.mixpanel.reject_groups import event_and_user
 from sandbox.mixpanel.state import Sandbox
 from sandbox.mixpanel.store import RECENT_EVENTS, Batch, Request, Store
 
@@ -46,6 +48,12 @@ def bring(store: Store, *lines: bytes, source: str = "") -> None:
             fault=None,
         )
     )
+
+
+def request(**fields: Any) -> Request:
+    """A request as it is booked."""
+    told = {"n": 1, "at": NOW, "events": 1, "bytes": 1, "wire_bytes": 1, "seconds": 0.0, "duplicates": 0, "rejected": 0}
+    return Request(**{**told, "user_agent": "", "auth": "", "fault": None, **fields})
 
 
 def run(source: str, **fields: Any) -> dict[str, Any]:
@@ -99,6 +107,73 @@ class TestReports:
         reports.take(log(run("b")))
         assert [source.name for source in reports.newest_sources(since)] == ["b"]
         assert [source.name for source in reports.newest_sources()] == ["b", "c", "a"]
+
+    def test_a_run_that_goes_on_is_at_work_until_it_reports(self) -> None:
+        reports = Reports()
+        for status, imported in ((429, 0), (200, 5), (None, 0)):
+            reports.note(request(status=status, imported=imported, source="gs://b/a#1"))
+        (source,) = reports.newest_sources()
+        assert source.work is not None
+        assert (source.work.requests, source.work.imported, source.work.answers) == (
+            3,
+            5,
+            {"429": 1, "200": 1, "none": 1},
+        )
+        reports.take(
+            log({"kind": "retry", "source": "gs://b/a#1", "wait_seconds": 3, "reason": "Mixpanel answered 429"})
+        )
+        assert source.work.waits_for == "Mixpanel answered 429"
+        assert source.work.waits_until > time.time()
+        reports.note(request(status=200, imported=1, source="gs://b/a#1"))
+        assert (source.work.waits_until, source.work.waits_for) == (0, "")
+        assert reports.at_work == 1
+        reports.take(log(run("gs://b/a#1", read=6, imported=6)))
+        assert (reports.at_work, reports.newest_sources()[0].work) == (0, None)
+
+    def test_messages_belong_to_their_subscription(self) -> None:
+        reports = Reports()
+        reports.note(request(status=200, imported=1, source="projects/p/subscriptions/s#1"))
+        reports.take(log(refusal("projects/p/subscriptions/s#2"), run("projects/p/subscriptions/s", rejected=1)))
+        assert reports.names() == ["projects/p/subscriptions/s"]
+        assert reports.rejects[0].source == "projects/p/subscriptions/s#2"
+
+    def test_rejects_are_grouped_by_what_their_reasons_have_in_common(self) -> None:
+        reports = Reports()
+        for source, reason in (
+            ("gs://b/a#1", "is not JSON: Expecting value at character 12"),
+            ("gs://b/a#1", "is not JSON: Expecting value at character 7"),
+            ("gs://b/c#1", "is not JSON: Expecting value at character 7"),
+            ("gs://b/c#1", "'properties.distinct_id' is invalid: 'anon' is not allowed"),
+        ):
+            reports.take(log({**refusal(source), "reason": reason}))
+        assert [(one["count"], one["sources"], one["reason"]) for one in grouped(reports.rejects)] == [
+            (3, 2, "is not JSON: Expecting value at character …"),
+            (1, 1, "'properties.distinct_id' is invalid: 'anon' is not allowed"),
+        ]
+
+    def test_what_was_sent_again_is_no_reject_any_more(self) -> None:
+        reports = Reports()
+        reports.take(log(refusal("gs://b/a#1", 1), refusal("gs://b/a#1", 2), run("gs://b/a#1", rejected=2)))
+        reports.note(request(status=200, imported=1, source="gs://b/a#1"))
+        reports.sent_again([{**refusal("gs://b/a#1", 2), "at": "2025-06-01T00:00:00Z"}], 1, since=0)
+        assert (reports.rejected, [each.line for each in reports.rejects]) == (1, [2])
+        assert [each.outcome for each in reports.newest_sources()[0].runs] == ["sent again", "done"]
+
+
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        ('{"event": "A", "properties": {"distinct_id": "u"}}', ("A", "u")),
+        ('{"type": "track", "event": "A", "userId": 7, "anonymousId": "a"}', ("A", "7")),
+        ('{"event_name": "A", "user_pseudo_id": "1.2"}', ("A", "1.2")),
+        ('{"event": "A", "properties": {"distinct_id": "u", "cut', ("A", "u")),
+        ("[1]", ("", "")),
+        ("\ud83d", ("", "")),
+        ("[" * 9_000, ("", "")),
+    ],
+)
+def test_the_event_and_the_user_of_a_reject_are_found_whoever_wrote_it(record: str, found: tuple[str, str]) -> None:
+    assert event_and_user(record) == found
 
 
 class TestKnown:

@@ -255,6 +255,18 @@ def test_a_preview_shows_each_record_before_and_after_with_the_rule_that_touched
     assert desk.sandbox.ask("summary")["requests"] == 0
 
 
+def test_a_preview_says_what_is_odd_and_which_lines_mend_it(page: Page) -> None:
+    tab(page, "Preview")
+    made = [{"what": "Viewed", "at": 1748779200 + n, "who": "u", "session": f"s-{n * 7919}"} for n in range(3000)]
+    drop(page, "#preview-text", "views.jsonl", lines(*made))
+    page.get_by_role("button", name="What is odd about it?").click()
+    expect(page.locator("#found")).to_contain_text("3,000 events looked at", timeout=20_000)
+    expect(page.locator("#finding-rows")).to_contain_text(
+        re.compile(r"session has [23],\d{3} different values in 3,000 events: an id, by which nothing can be grouped")
+    )
+    expect(page.locator("#mending pre")).to_contain_text('"session"')
+
+
 # Mappings, picked on the page
 
 

@@ -41,6 +41,7 @@ async function look() {
   } catch (error) {
     if (mine !== asked) return;
     $("preview-rows").replaceChildren();
+    forgetFindings(false);
     $("preview-result").className = "reason";
     $("preview-result").textContent = error.message;
   }
@@ -80,8 +81,36 @@ function show({ records, format, recognised, more, unreadable }) {
   const vendors = Object.entries(recognised).map(([title, n]) => `${title} (${whole(n)})`);
   $("preview-vendor").textContent = [format ? `Format: ${format}.` : "", vendors.length ? `Recognised: ${vendors.join(", ")}.` : records.length ? "Recognised: no tool\u2019s records." : ""].filter(Boolean).join(" ");
   $("preview-rows").replaceChildren(...records.map(recordRow));
+  forgetFindings(records.length > 0);
   [...$("preview-rows").children].slice(0, OPEN).forEach((each) => (each.open = true));
 }
+
+// What the profile finds odd about all of it, and the lines that mend it.
+
+function forgetFindings(isShown) {
+  $("findings").hidden = !isShown;
+  $("found").textContent = "";
+  $("finding-rows").replaceChildren();
+  $("mending").replaceChildren();
+}
+
+$("find").addEventListener("click", async () => {
+  const body = file ? file.body : new Blob([$("preview-text").value]);
+  forgetFindings(true);
+  $("found").textContent = "Looking\u2026";
+  try {
+    const answer = await fetch(`sandbox/profile?${new URLSearchParams({ name: file?.name ?? "" })}`, { method: "POST", body });
+    const told = await answer.json();
+    if (!answer.ok) throw new Error(told.error);
+    $("found").textContent = `${plural(told.count, "event")} looked at: ${told.findings.length ? plural(told.findings.length, "finding") : "nothing is odd about them"}.`;
+    $("finding-rows").replaceChildren(...told.findings.map((finding) => make("li", {},
+      badge(finding.level, { error: "bad", warning: "warn" }[finding.level] ?? ""), " ", finding.sentence,
+      finding.examples.length ? make("small", {}, `such as ${finding.examples.slice(0, 3).join(", ")}`) : null)));
+    if (told.mending) $("mending").replaceChildren(make("p", { class: "hint" }, "A mapping file that mends what a file can mend:"), make("pre", { tabindex: "0", role: "region", "aria-label": "Mapping file" }, told.mending), make("div", { class: "bar" }, copying("Copy", told.mending)));
+  } catch (error) {
+    $("found").textContent = error.message;
+  }
+});
 
 const KIND = { imported: "good", rejected: "bad", dropped: "" };
 
