@@ -155,7 +155,7 @@ class TestReports:
         reports = Reports()
         reports.take(log(refusal("gs://b/a#1", 1), refusal("gs://b/a#1", 2), run("gs://b/a#1", rejected=2)))
         reports.note(request(status=200, imported=1, source="gs://b/a#1"))
-        reports.sent_again([{**refusal("gs://b/a#1", 2), "at": "2025-06-01T00:00:00Z"}], 1, since=0)
+        reports.sent_again([{**refusal("gs://b/a#1", 2), "at": NOW}], 1, since=0)
         assert (reports.rejected, [each.line for each in reports.rejects]) == (1, [2])
         assert [each.outcome for each in reports.newest_sources()[0].runs] == ["sent again", "done"]
 
