@@ -11,13 +11,12 @@ from itertools import chain
 
 from importer.errors import StalePosition, Unreadable
 from importer.formats.compression import compression_of
-from importer.formats.csv.dialect import looks_like_csv
 from importer.formats.detect import is_json, not_event_data
 from importer.formats.held import Held, skipped
 from importer.formats.json import lines, values
 from importer.formats.json.layout import may_wrap
 from importer.formats.json.values import in_one_line
-from importer.formats.reader import Format, Head, Reader, Rows, Source, begins, reader_of
+from importer.formats.reader import Format, Head, Reader, Rows, Source, begins, matches_of, reader_of
 from importer.limits import CHUNK_BYTES, MAX_EVENT_BYTES
 from importer.records import Block, Position, Readable, Record
 
@@ -25,7 +24,11 @@ FORMATS = (
     Format("avro", begins(b"Obj\x01"), reader_of("importer.formats.avro.reader")),
     Format("parquet", begins(b"PAR1"), reader_of("importer.formats.parquet.reader"), by_range=True),
     Format("json", values.matches, values.Reader),
-    Format("csv", looks_like_csv, reader_of("importer.formats.csv.reader")),
+    Format(
+        "csv",
+        matches_of("importer.formats.csv.dialect", but_not=(b"{", b"[")),
+        reader_of("importer.formats.csv.reader"),
+    ),
     Format("ndjson", lines.matches, lines.Reader),
 )
 """All that can be read. The first that matches has it."""

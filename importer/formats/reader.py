@@ -93,6 +93,16 @@ def begins(magic: bytes) -> Callable[[Head], bool]:
     return lambda head: head.content.startswith(magic)
 
 
+def matches_of(module: str, *, but_not: tuple[bytes, ...]) -> Callable[[Head], bool]:
+    """What knows content as the `matches` of a module does, which is imported unless the content begins with one of
+    `but_not`: a start pays for what it imports."""
+
+    def matches(head: Head) -> bool:
+        return not head.content.lstrip().startswith(but_not) and bool(import_module(module).matches(head))
+
+    return matches
+
+
 def reader_of(module: str) -> Callable[[Source], Reader]:
     """What makes the `Reader` of a module, which is imported when there is something for it to read: most processes
     read one format, and a start pays for what it imports."""

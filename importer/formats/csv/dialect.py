@@ -35,7 +35,7 @@ class Table(Struct, frozen=True):
     line_end: str = "\n"
 
 
-def looks_like_csv(head: Head) -> bool:
+def matches(head: Head) -> bool:
     """Whether this is CSV: by its content where that can tell, else by its name."""
     if known_by_its_start(head.content) or head.content.lstrip().startswith(_NO_CSV):
         return False

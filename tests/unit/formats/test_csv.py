@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from importer.errors import Unreadable
 from importer.formats.content import Content
 from importer.formats.csv.cells import is_plain_value
-from importer.formats.csv.dialect import looks_like_csv
+from importer.formats.csv.dialect import matches
 from importer.formats.held import Held, Stream
 from importer.formats.reader import Head
 from importer.records import Malformed, Position, Record
@@ -147,8 +147,8 @@ def test_what_is_no_table_is_not_taken_for_one(content: bytes) -> None:
 def test_snowplows_lines_are_no_table_whatever_they_are_called(name: str) -> None:
     """They have no header: each is a record by itself, which a mapping reads."""
     content = b"\n".join(made_up("snowplow", 20))
-    assert not looks_like_csv(Head(content, name, is_all=True))
-    assert looks_like_csv(Head(b"event\ttime\nSignup\t5\n", name, is_all=True))
+    assert not matches(Head(content, name, is_all=True))
+    assert matches(Head(b"event\ttime\nSignup\t5\n", name, is_all=True))
     assert [record for _, _, record in records(content, name, rows="records")] == list(made_up("snowplow", 20))
 
 
