@@ -23,7 +23,7 @@ from importer.commands.options import Command, as_json, settings_here
 from importer.commands.places import entries
 from importer.commands.progress import Progress
 from importer.commands.state import with_state
-from importer.commands.terminal import count, say, sentences
+from importer.commands.terminal import count, either, number_of, say, sentences
 from importer.commands.work import AT_ONCE, File, How, Reasons, Work
 from importer.core.pipeline import Pipeline
 from importer.errors import SettingsError
@@ -104,7 +104,10 @@ def _backfilled(settings: Settings, left: Sequence[Day], at_once: int, *, as_jso
         with sentences(), stopped_by_signals(work.stop):
             for number, day in enumerate(left, 1):
                 _import(
-                    work, day, [File(one) for one in _in_our_order(day.entries)], f"{number:,} of {len(left):,} days"
+                    work,
+                    day,
+                    [File(one) for one in _in_our_order(day.entries)],
+                    f"{number:,} of {number_of(len(left), 'day')}",
                 )
             _wait_for_others(work, left)
     if as_json:
@@ -115,7 +118,11 @@ def _backfilled(settings: Settings, left: Sequence[Day], at_once: int, *, as_jso
     if work.failure:
         say(f"The backfill stopped: {work.failure}", "red")
     if unfinished:
-        say(f"{unfinished:,} objects are not finished: the same command goes on from there.", "yellow")
+        say(
+            f"{number_of(unfinished, 'object')} {either(unfinished, 'is', 'are')} not finished: "
+            "the same command goes on from there.",
+            "yellow",
+        )
     if work.is_stopping and not work.failure:
         return INTERRUPTED
     return 2 if unfinished else int(any(day.report.rejected for day in left))

@@ -9,7 +9,17 @@ from datetime import date, datetime, timedelta
 
 from importer.commands.dates import by_day, layout, layout_of
 from importer.commands.estimate import Estimate, estimate
-from importer.commands.terminal import Column, count, duration, say, show_json, show_table, size
+from importer.commands.terminal import (
+    Column,
+    count,
+    duration,
+    either,
+    number_of,
+    say,
+    show_json,
+    show_table,
+    size,
+)
 from importer.commands.work import File, Reasons
 from importer.core.report import Report
 from importer.settings import Settings
@@ -95,8 +105,12 @@ def chosen(found: Sequence[Entry], pattern: str | None, bounds: Bounds) -> dict[
     days = by_day(found, way)
     wanted = bounds.choose(day for day in days if day)
     if None in days:
-        what = "are left out" if bounds.are_set else "come last"
-        say(f"{len(days[None]):,} objects have no date in their names, as in {days[None][0].address}: they {what}.")
+        one, several = (
+            ("it is left out", "they are left out") if bounds.are_set else ("it comes last", "they come last")
+        )
+        number, example = len(days[None]), days[None][0].address
+        lack = either(number, "has no date in its name", "have no date in their names")
+        say(f"{number_of(number, 'object')} {lack}, as in {example}: {either(number, one, several)}.")
     return {
         str(day or "no date"): found
         for day, found in days.items()
@@ -110,13 +124,14 @@ def say_plan(total: int, left: Sequence[Day], settings: Settings) -> None:
         say("There is nothing on the days that are wanted.")
         return
     if not left:
-        say(f"All {total:,} objects are imported already.")
+        say(either(total, "The one object is imported already.", f"All {total:,} objects are imported already."))
         return
     plan = estimate((one for day in left for one in day.entries), settings.events_per_second)
     done = total - plan.objects
     say(
-        f"{plan.objects:,} objects of {len(left):,} days, from {left[0].name} back to {left[-1].name}, have "
-        f"{size(plan.bytes)}" + (f"; {done:,} more are imported already." if done else ".")
+        f"{number_of(plan.objects, 'object')} of {number_of(len(left), 'day')}, from {left[0].name} back to "
+        f"{left[-1].name}, {either(plan.objects, 'has', 'have')} {size(plan.bytes)}"
+        + (f"; {done:,} more {either(done, 'is', 'are')} imported already." if done else ".")
     )
     say(_what_it_takes(plan, settings))
 

@@ -15,7 +15,7 @@ from importer.commands.options import Command, as_json, settings_here
 from importer.commands.places import STANDARD_INPUT, entries
 from importer.commands.progress import Progress
 from importer.commands.state import with_state
-from importer.commands.terminal import say, sentences
+from importer.commands.terminal import either, say, sentences
 from importer.commands.work import AT_ONCE, File, How, Reasons, Work
 from importer.core.pipeline import Pipeline
 from importer.reject_sinks.file import FileSink
@@ -110,11 +110,16 @@ def rejects_kept(settings: Settings, *, is_kept: bool = True) -> Iterator[Reason
 def _say_how_to_go_on(work: Work, files: Sequence[File], how: How) -> None:
     skipped = [file for file in files if file.state == "skipped"]
     if skipped:
-        say(f"{len(skipped):,} of {len(files):,} were imported before; --again imports them again.")
+        was, it = either(len(skipped), "was it", "were them").split()
+        say(f"{len(skipped):,} of {len(files):,} {was} imported before; --again imports {it} again.")
     left = [file for file in files if file.state in {"waiting", "stopped", "handed back", "importing"}]
     if not left or not work.is_stopping:
         return
     if not how.keeps or any(file.entry.address == STANDARD_INPUT for file in left):
         say("It was stopped, and is to be done from the beginning: sending events a second time is safe.", "yellow")
     else:
-        say(f"{len(left):,} of {len(files):,} are not finished: the same command goes on from there.", "yellow")
+        say(
+            f"{len(left):,} of {len(files):,} {either(len(left), 'is', 'are')} not finished: "
+            "the same command goes on from there.",
+            "yellow",
+        )

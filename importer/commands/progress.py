@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from importer.commands.terminal import count, duration, is_terminal, moving, say
+from importer.commands.terminal import count, duration, is_terminal, moving, number_of, say
 from importer.commands.work import File
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Progress:
         seconds = time.monotonic() - self._started
         imported = sum(file.imported_here for file in both)
         rejected = sum(file.report.rejected for file in both)
-        parts = [f"{len(ended)} of {len(self._files)} files", f"imported {count(imported)}"]
+        parts = [f"{len(ended):,} of {number_of(len(self._files), 'file')}", f"imported {count(imported)}"]
         if rejected:
             parts.append(f"rejected {count(rejected)}")
         parts.append(f"{count(imported / max(seconds, 1e-3))} events/s")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from importer.commands.progress import short
-from importer.commands.terminal import Column, count, duration, say, show_json, show_table
+from importer.commands.terminal import Column, count, duration, number_of, say, show_json, show_table
 from importer.commands.work import File, Reasons
 from importer.core.report import Report
 
@@ -55,7 +55,7 @@ def show(files: Sequence[File], seconds: float, reasons: Reasons, *, title: str 
             _row(short(file.entry.address), file.state, file.report, file.report.seconds, file.imported_here)
             for file in rows
         ],
-        _row(f"{len(told):,} files", "", total, seconds, sum(file.imported_here for file in told))
+        _row(number_of(len(told), "file"), "", total, seconds, sum(file.imported_here for file in told))
         if len(told) > 1
         else None,
     )

@@ -112,6 +112,11 @@ def number_of(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def either(number: int, one: str, several: str) -> str:
+    """The words that go with one thing, or with several."""
+    return one if number == 1 else several
+
+
 def size(number: float) -> str:
     """Bytes, in the unit that fits."""
     for unit in ("B", "kB", "MB", "GB"):

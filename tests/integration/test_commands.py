@@ -191,7 +191,7 @@ def test_an_interrupted_import_settles_says_how_to_go_on_and_goes_on_from_there(
     said = process.communicate(timeout=60)[1].decode()
     assert process.returncode == 130
     assert "Stopping: what is on its way is settled first." in said
-    assert "1 of 1 are not finished: the same command goes on from there." in said
+    assert "1 of 1 is not finished: the same command goes on from there." in said
     received = standin.summary()["received"]
     assert 3_000 < received < 40_000
     standin.faults(latency=0)
@@ -243,7 +243,7 @@ def test_in_a_terminal_a_line_moves_and_the_table_stands_at_the_end(
     text = seen.decode()
     assert os.waitstatus_to_exitcode(status) == 0
     assert re.search(r"a\.jsonl.*\d+%", text)
-    assert "0 of 1 files" in text
+    assert "0 of 1 file" in text
     assert re.search(r"a\.jsonl.*done.*20,000.*20,000", text.split("\x1b[?25h")[-1])
 
 
@@ -268,7 +268,7 @@ def test_a_backfill_imports_the_days_that_are_wanted_and_later_the_rest(
     fill(bucket, "2025/06/01/a", "2025/06/01/b", "2025/05/31/a", "2025/05/01/a", "readme")
     first = run("backfill", "gs://events/archive/", "--days", "2", "--yes")
     assert first.code == 0
-    assert "1 objects have no date in their names, as in gs://events/archive/readme: they are left out." in first.err
+    assert "1 object has no date in its name, as in gs://events/archive/readme: it is left out." in first.err
     assert re.findall(r"^(\d{4}-\d\d-\d\d|all days) +(\d+)", first.out, re.MULTILINE) == [
         ("2025-06-01", "2"),
         ("2025-05-31", "1"),
@@ -299,7 +299,7 @@ def test_an_object_that_cannot_be_imported_does_not_stop_the_others(run: Run, bu
     ended = run("backfill", "gs://events/archive/", "--yes")
     assert ended.code == 2
     assert "gs://events/archive/2025/06/03/a is handed back: " in ended.err
-    assert "1 objects are not finished: the same command goes on from there." in ended.err
+    assert "1 object is not finished: the same command goes on from there." in ended.err
     assert len(standin.ids()) >= 4
     bucket.faults(corrupt=0)
     assert run("backfill", "gs://events/archive/", "--yes").code == 0

@@ -52,12 +52,12 @@ def test_all_days_are_wanted_the_newest_first_and_what_has_no_date_last(capsys: 
         "no date": ["x/readme"],
     }
     assert [*found] == ["2025-06-02", "2025-06-01", "no date"]
-    assert capsys.readouterr().err == "1 objects have no date in their names, as in x/readme: they come last.\n"
+    assert capsys.readouterr().err == "1 object has no date in its name, as in x/readme: it comes last.\n"
 
 
 def test_where_days_are_chosen_what_has_no_date_is_left_out(capsys: Seen) -> None:
     assert [*chosen(OBJECTS, None, Bounds(None, None, 1))] == ["2025-06-02"]
-    assert capsys.readouterr().err.endswith("as in x/readme: they are left out.\n")
+    assert capsys.readouterr().err.endswith("as in x/readme: it is left out.\n")
 
 
 def test_where_no_name_tells_a_day_the_time_of_writing_does(capsys: Seen) -> None:

@@ -137,7 +137,7 @@ def test_a_signal_stops_an_import_in_order(run: Run, monkeypatch: pytest.MonkeyP
     ended = run("import", "a.jsonl", "--batch-events", "20", "--concurrency", "1")
     assert ended.code == INTERRUPTED == 130
     assert "Stopping: what is on its way is settled first. Ctrl-C once more ends it at once.\n" in ended.err
-    assert "1 of 1 are not finished: the same command goes on from there.\n" in ended.err
+    assert "1 of 1 is not finished: the same command goes on from there.\n" in ended.err
 
 
 def test_the_first_signal_stops_and_the_second_ends(
@@ -197,7 +197,7 @@ def test_a_backfill_imports_day_by_day_and_another_time_the_rest(run: Run, stand
     first = run("backfill", "2025", "--days", "1", "--yes")
     assert first.code == 0
     assert re.search(r"^2025-06-01 +2 +\d+ B +2 +2 +0 +0 ", first.out, re.MULTILINE)
-    assert "2025-06-01 (1 of 1 days): 2 of 2 files, imported 2, " in first.err
+    assert "2025-06-01 (1 of 1 day): 2 of 2 files, imported 2, " in first.err
     rest = run("backfill", "2025", "--yes", "--json")
     assert rest.code == 1
     assert [(one["day"], one["objects"], one["unfinished"]) for one in rest.json["days"]] == [("2025-05-31", 2, 0)]

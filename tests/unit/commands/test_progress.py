@@ -66,7 +66,7 @@ def test_the_total_is_of_what_is_on_its_way_and_what_ended(clock: list[float]) -
     files[1].bytes, files[1].report.rejected = 200, 0
     assert whole.total() == ("2025-06-01 (1 of 2 days): 1 of 3 files, imported 360, 36 events/s, 15 s left")
     whole.ended(files[1])
-    assert Progress([file("waiting")]).total() == "0 of 1 files, imported 0, 0 events/s"
+    assert Progress([file("waiting")]).total() == "0 of 1 file, imported 0, 0 events/s"
 
 
 def test_what_ends_is_said_and_of_very_many_only_what_goes_wrong(capsys: Seen) -> None:
@@ -97,7 +97,7 @@ def test_without_a_terminal_a_line_comes_now_and_then(monkeypatch: pytest.Monkey
     with Progress([file("waiting")], "files").shown():
         time.sleep(0.2)
     said = capsys.readouterr().err
-    assert said.startswith("files: 0 of 1 files, imported 0, 0 events/s\n")
+    assert said.startswith("files: 0 of 1 file, imported 0, 0 events/s\n")
     assert said.count("\n") >= 2
 
 
