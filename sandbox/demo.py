@@ -136,7 +136,7 @@ def show_files(stage: Stage) -> None:
     done = _import(stage, "generated-events.jsonl.gz", generated.getvalue())
     _show(screen, done)
     named = {reject["line"] for reject in done.rejects}
-    _expect(named == set(bad), f"the bad lines are {sorted(bad)}, and those named are {sorted(named)}")
+    _expect(named == set(bad), f"the bad lines are {_listed(bad)}, and those named are {_listed(named)}")
     _expect(done.summary["read"] == GENERATED.count, f"the file has {GENERATED.count:,} lines")
     _expect_exactly(stage, [*sample_ids, *GENERATED.ids()])
     good = GENERATED.count - len(bad)
@@ -161,7 +161,7 @@ def show_messages(stage: Stage) -> None:
         ("held open", f"{answers.percentile(0.5) * 1000:.0f} ms"),
     ]
     screen.numbers("   ", pairs)
-    _expect(acknowledged == MESSAGES.count, f"the answers to {MESSAGES.count:,} pushes were {dict(answers.counts())}")
+    _expect(acknowledged == MESSAGES.count, f"of {MESSAGES.count:,} pushes, {acknowledged:,} were acknowledged")
     held = stage.standin.ids()
     missing = sum(held.get(identifier) != 1 for identifier in MESSAGES.ids())
     _expect(not missing, f"of {MESSAGES.count:,} messages, {missing:,} are not in the stand-in, or more than once")
@@ -207,6 +207,10 @@ def _show(screen: Screen, done: Import) -> None:
         screen.line(f"     and {more:,} more", "yellow")
     if counts["outcome"] != "done":
         screen.line(f"   {counts['outcome']}: {counts.get('reason')}", "red")
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(numbers)))
 
 
 def _expect(holds: bool, truth: str) -> None:

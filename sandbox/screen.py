@@ -34,8 +34,15 @@ class Screen:
         self._write(text, style)
 
     def numbers(self, indent: str, pairs: Sequence[tuple[str, str]]) -> None:
-        """Writes names and values on one line, in columns that fall under each other from line to line."""
-        self.line(indent + "".join(f"{name} {value:<{max(1, 18 - len(name))}} " for name, value in pairs).rstrip())
+        """Writes names and values in columns that fall under each other from line to line: on one line, or on more
+        where the screen is narrow, and never cut."""
+        text = indent
+        for name, value in pairs:
+            if len(f"{text}{name} {value}") > self._width and text != indent:
+                self.whole(text.rstrip())
+                text = indent
+            text += f"{name} {value:<{max(1, 18 - len(name))}} "
+        self.whole(text.rstrip())
 
     def _write(self, text: str, style: str) -> None:
         code = _CODES.get(style)

@@ -28,6 +28,7 @@ POST takes JSON unless said otherwise:
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from itertools import islice
@@ -76,14 +77,25 @@ def routes(sandbox: Sandbox) -> list[Route]:
 
 
 def _not_for_strangers(respond: Handler) -> Handler:
-    """Refuses what a page from elsewhere makes its reader's browser ask (the header Sec-Fetch-Site tells)."""
+    """Rejects what a page from elsewhere makes its reader's browser ask: the header Sec-Fetch-Site tells, or, where a
+    name of theirs leads to this machine, the header Host."""
 
     async def guarded(request: Request) -> Response:
-        if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+        site = request.headers.get("sec-fetch-site", "none")
+        if site not in {"same-origin", "none"} or not _is_address(request.url.hostname or ""):
             return _error(403, "This is not for pages from elsewhere.")
         return await respond(request)
 
     return guarded
+
+
+def _is_address(host: str) -> bool:
+    """Whether this is an address, or this machine's own name: no other name is asked for what changes things."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return True
 
 
 class _Api:

@@ -56,5 +56,12 @@ def test_numbers_stand_under_each_other() -> None:
     assert first.index("imported") == second.index("sent")
 
 
+def test_on_a_narrow_screen_numbers_go_on_below_and_are_not_cut() -> None:
+    Screen(terminal := Terminal()).numbers(
+        "  ", [("read", "1,000"), ("imported", "999"), ("speed", "1,000,000 events/s")]
+    )
+    assert terminal.getvalue() == "  read 1,000          imported 999\n  speed 1,000,000 events/s\n"
+
+
 def test_sizes_are_in_powers_of_ten() -> None:
     assert (size(0), size(2_657), size(8_806_505)) == ("0.0 kB", "2.7 kB", "8.8 MB")

@@ -75,6 +75,23 @@ class TestTheOfficialSdk:
         with pytest.raises(mixpanel.MixpanelException, match="Invalid credentials"):
             mixpanel.Mixpanel("a-token", consumer=consumer).import_data(None, "user-1", "Signup", TIME)
 
+    def test_events_as_they_happen_and_profiles(self, standin: Standin) -> None:
+        urls = {name: f"{standin.url}/{path}" for name, path in CALLS.items()}
+        client = mixpanel.Mixpanel("a-token", consumer=mixpanel.Consumer(**urls))
+        client.track("søren", "Signup", {"plan": "pro"})
+        client.people_set("søren", {"plan": "pro"})
+        client.group_set("company", "acme", {"size": 7})
+        properties = found(standin)["søren"]["properties"]
+        assert properties["plan"] == "pro"
+        assert "token" not in properties
+        rows = requests.get(f"{standin.url}/sandbox/requests", timeout=10).json()[::-1]
+        assert [(row["path"], row["status"]) for row in rows] == [(f"/{path}", 200) for path in CALLS.values()]
+        with pytest.raises(mixpanel.MixpanelException, match="must have properties with the project's token"):
+            mixpanel.Mixpanel("", consumer=mixpanel.Consumer(**urls)).track("u", "Signup")
+
+
+CALLS = {"events_url": "track", "people_url": "engage", "groups_url": "groups"}
+
 
 class TestMixpanelUtils:
     @pytest.mark.parametrize("account", [None, "importer.1a2b3c.mp-service-account"])

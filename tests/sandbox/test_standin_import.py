@@ -323,7 +323,10 @@ def test_pages_from_elsewhere_may_not_turn_its_switches(standin: Standin) -> Non
     address = f"{standin.url}/sandbox/faults"
     refused = requests.post(address, json={"429": 1}, headers={"Sec-Fetch-Site": "cross-site"}, timeout=10)
     assert refused.status_code == 403
+    rebound = {"Sec-Fetch-Site": "same-origin", "Host": "evil.example:8081"}
+    assert requests.post(address, json={"429": 1}, headers=rebound, timeout=10).status_code == 403
     assert requests.post(address, json={"429": 0}, headers={"Sec-Fetch-Site": "same-origin"}, timeout=10).ok
+    assert requests.post(address, json={"429": 0}, headers={"Host": "localhost:8081"}, timeout=10).ok
 
 
 @pytest.mark.parametrize(

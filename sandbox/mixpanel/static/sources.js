@@ -65,16 +65,23 @@ function runsTable(runs) {
   return make("table", {}, make("thead", {}, line("th", head)), make("tbody", {}, ...body.map((values) => line("td", values))));
 }
 
+const made = new Map(); // the rows as they are shown: only what has news is made anew
+
+function rowOf(source, isOpen) {
+  const known = made.get(source.name);
+  if (known?.changed === source.changed) return known.element;
+  const element = sourceRow(source);
+  element.querySelector("details").open = isOpen;
+  made.set(source.name, { changed: source.changed, element });
+  return element;
+}
+
 function show() {
   const rows = $("source-rows");
   const opened = new Set([...rows.querySelectorAll("details[open]")].map((each) => each.parentElement.dataset.source));
   const focused = document.activeElement?.closest?.("#source-rows .source");
   const nth = focused ? [...focused.querySelectorAll("summary, button")].indexOf(document.activeElement) : -1;
-  const elements = [...state.sources.values()].reverse().slice(0, MOST).map((source) => {
-    const element = sourceRow(source);
-    element.querySelector("details").open = opened.has(source.name);
-    return element;
-  });
+  const elements = [...state.sources.values()].reverse().slice(0, MOST).map((source) => rowOf(source, opened.has(source.name)));
   rows.replaceChildren(...elements);
   if (focused) elements.find((each) => each.dataset.source === focused.dataset.source)?.querySelectorAll("summary, button")[nth]?.focus();
   $("known-sources").replaceChildren(...[...state.sources.keys()].reverse().slice(0, 50).map((name) => make("option", { value: name })));
@@ -88,5 +95,6 @@ setInterval(() => {
 }, 1000);
 
 onnews((news) => {
+  if (news.start) made.clear();
   if (news.sources?.length || news.start) show();
 });
