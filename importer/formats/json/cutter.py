@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import re
 
+from importer.formats.detect import is_json
 from importer.formats.json.frames import Frame
+from importer.formats.json.recovery import MORE, key_of, next_value
 from importer.formats.json.skipping import Skip
 from importer.formats.json.window import Element, Window
 from importer.limits import MAX_EVENT_BYTES
@@ -21,11 +23,15 @@ _MAX_HELD = 4 * MAX_EVENT_BYTES
 _MAX_INDENT = 64
 _MAX_IN_VAIN = 8 * MAX_EVENT_BYTES
 
+_MIN_LOOKED_WITHIN = 1 << 16
+
 _SPACE = b" \t\r\n"
 between = re.compile(rb"[ \t\r\n,]*+").match
 _first_line = re.compile(rb"[ \t\r\n]*+[^\n]*+").match
 _TOKEN = re.compile(rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"|["{}\[\],]')
 _last_line_closes = re.compile(rb"\n[ \t\r]*+\][ \t\r\n]*+\Z").search
+_next_line = re.compile(rb"[ \t\r,]*+\n[ \t\r\n]*+(.?)").match
+_opens_array = re.compile(rb"\[[ \t\r\n]*+").match
 _key_or_end = re.compile(rb'\{[ \t\r\n]*+["}]').match
 _indent = re.compile(rb"[\r\n]*+([ \t]*+)").match
 _OPENS = {b"}": b"{", b"]": b"["}
@@ -54,6 +60,8 @@ class Cutter(Window):
         self._stack: list[bytes] = []  # the brackets that are open within the value, up to `_seen`
         self._is_broken = False
         self._in_vain = 0  # bytes looked at beyond the lines of values that turned out to be broken
+        self._may_begin_again = False  # whether another array may begin here
+        self._looked_within = _MIN_LOOKED_WITHIN
         self._skip: Skip | None = None  # lets go of the rest of a value that is too long
 
     @property
@@ -83,9 +91,14 @@ class Cutter(Window):
                 self._skip = None
             first = _end(between(self.text, self.start))
             self.start, self._seen = first, max(self._seen, first)
+            if self._may_begin_again and first < len(self.text):
+                if not self._pass_bracket():
+                    return None
+                continue
             end = self._next_end()
             if end is None:
                 return None
+            self._looked_within = _MIN_LOOKED_WITHIN
             place = self.place_of(first)
             record = self.text[first:end].rstrip(_SPACE)
             self.last_end = first + len(record)
@@ -94,6 +107,17 @@ class Cutter(Window):
             if record:
                 return *place, record[:MAX_EVENT_BYTES]
         return None
+
+    def _pass_bracket(self) -> bool:
+        """After a value with which its array may have ended unseen: passes the bracket with which another one begins.
+        False if more text has to tell whether it does."""
+        found = _opens_array(self.text, self.start)
+        if found and found.end() == len(self.text) and not self.at_end:
+            return False
+        self._may_begin_again = False
+        if found and self.text.startswith(b"{", found.end()):
+            self.start = self._seen = found.end()
+        return True
 
     def _next_end(self) -> int | None:
         """Where the current value ends in the text, from which the next one starts; None if more text is needed."""
@@ -106,11 +130,20 @@ class Cutter(Window):
             if end is None and (line_end is None or self._opens_alone(line_end)):
                 return self._begin_skipping(over_lines=line_end is not None)
             self._is_broken = line_end is not None and (end is None or line_end < end)
-        self._is_broken |= end is None and self.at_end
+        self._is_broken |= end is None and (self.at_end or self._is_hopeless())
         if self._is_broken:
             return self._give_up()
         if end is not None:
-            self.start = self._seen = end + (self.frame.ends_at_bracket and self.text[end : end + 1] in {b",", b"]"})
+            self.frame.may_be_closed = False
+            if not is_json(self.text[first:end]) and (inner := self._next_swallowed(end)):
+                if inner != MORE:
+                    return self._go_on_at(inner)
+                self._stack.clear()
+                self._seen = first
+                return None
+            follows = self.text[end : end + 1]
+            self._may_begin_again = self.frame.ends_at_bracket and follows == b"["
+            self.start = self._seen = end + (self.frame.ends_at_bracket and follows in {b",", b"]"})
         return end
 
     def _look_on(self) -> int | None:
@@ -158,24 +191,70 @@ class Cutter(Window):
         return not self._is_broken
 
     def _give_up(self) -> int | None:
-        """The end of what is given up of a broken value: its line, or all its lines if it is spread over several."""
+        """The end of what is given up of a broken value: its line, or all its lines if it is spread over several, or
+        what is before the next value on its line."""
+        may_wait = not self.at_end and len(self.text) - self.start <= _MAX_HELD
         end = self._line_end()
-        again = None
         if end is not None and self._is_spread(end):
             again = self._next_alike(end)
-            if again is None and not self.at_end and len(self.text) - self.start <= _MAX_HELD:
+            if again is None and may_wait:
                 return None
+            any_key = key_of(self.text, self.start) is None
+            again = self._next_within(again or len(self.text), any_key=any_key) or again
+        elif end is None:
+            again = self._next_within(len(self.text), any_key=not may_wait) or None
+            if again is None and may_wait:
+                return None
+        else:
+            again = self._next_within(end, any_key=not self._are_lines(end)) or None
+        if again == MORE and may_wait:
+            return None
+        if again is not None and again != MORE:
+            self._in_vain += max(min(self._seen, self.start + _MAX_HELD) - again, 0)
+            return self._go_on_at(again)
         if end is None:
-            if not self.at_end and len(self.text) - self.start <= _MAX_HELD:
-                return None
             end = len(self.text)
             self._skip = None if self.at_end else Skip(only_line=True)
-        self._in_vain += max(min(self._seen, self.start + _MAX_HELD) - (again or end), 0)
+        self._in_vain += max(min(self._seen, self.start + _MAX_HELD) - end, 0)
+        return self._go_on_at(min(end + 1, len(self.text)))
+
+    def _go_on_at(self, at: int) -> int:
+        """Gives up what is before; the end of it."""
+        text = self.text[self.start : at].rstrip(_SPACE)
+        end = self.start + len(text) - text.endswith(b",")
+        if self.frame.ends_at_bracket:
+            self.frame.may_be_closed = text.endswith(b"]")
+            self._may_begin_again = True
         self._stack.clear()
-        text = self.text[self.start : end if again is None else again].rstrip(_SPACE)
-        end_of_text = self.start + len(text) - text.endswith(b",")
-        self.start = self._seen = min(end + 1, len(self.text)) if again is None else again
-        return end_of_text
+        self.start = self._seen = at
+        self._is_broken = True
+        return end
+
+    def _is_hopeless(self) -> bool:
+        """Whether no end will come of a value on one line, since another one begins within it. As this costs something,
+        it is looked at each time that the text has become twice as long."""
+        held = len(self.text) - self.start
+        if held < self._looked_within or self._line_end() is not None:
+            return False
+        self._looked_within = 2 * held
+        return self._next_within(len(self.text), any_key=False) > 0
+
+    def _next_within(self, end: int, *, any_key: bool) -> int:
+        """Where another value begins before `end`, within the current one. See `next_value`."""
+        return next_value(self.text, self.start, end, at_end=self.at_end, any_key=any_key)
+
+    def _next_swallowed(self, end: int) -> int:
+        """Where another value begins within the current one, which is no JSON though it seems to end there."""
+        if not self.at_end and not self.text[end:].strip(_SPACE + b","):
+            return MORE
+        if self._are_lines(end):
+            return 0
+        return self._next_within(end, any_key=key_of(self.text, self.start) is None)
+
+    def _are_lines(self, end: int) -> bool:
+        """Whether the next line begins as another value does: then each line is one."""
+        next_line = _next_line(self.text, end)
+        return next_line is not None and next_line[1] == b"{"
 
     def _opens_alone(self, line_end: int) -> bool:
         """Whether the bracket that the current value starts with is all that is on its line."""
@@ -192,7 +271,7 @@ class Cutter(Window):
         text = self.text
         inner = _indent(text, line_end)
         most = max((len(inner[1]) if inner else 0) - 1, 0)
-        alike = re.compile(rb"\n[ \t]{0,%d}+(?:\}[ \t]*+,[ \t]*+)?\{" % min(most, _MAX_INDENT))
+        alike = re.compile(rb"\n[ \t]{0,%d}+(?:\}[ \t]*+,?[ \t]*+)?\{" % min(most, _MAX_INDENT))
         if found := alike.search(text, line_end):
             return found.end() - 1
         if not self.at_end:

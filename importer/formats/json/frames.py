@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 
+from importer.formats.json.recovery import MORE, next_object
 from importer.formats.json.window import Element, Window
 from importer.limits import MAX_EVENT_BYTES
 
@@ -18,6 +19,8 @@ _MAX_HELD = 4 * MAX_EVENT_BYTES
 _SPACE = b" \t\r\n"
 _spaces = re.compile(rb"[ \t\r\n]*+").match
 _spaces_and_commas = re.compile(rb"[ \t\r\n,]*+").match
+_value_on_line = re.compile(rb"\n[ \t]*+(?:\}[ \t]*+)?,?[ \t]*+[{\[]").search
+_value_follows = re.compile(rb"[ \t\r\n]*+,?[ \t\r\n]*+\{").match
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["{}\[\]]', re.DOTALL)
 _array_follows = re.compile(rb"[ \t\r\n]*+:[ \t\r\n]*+(\[?)").match
 
@@ -34,6 +37,7 @@ class Frame:
 
     Attributes:
         is_open: whether values can come here; if not, `open` goes on to where they can.
+        may_be_closed: whether the last value was broken and ended with a bracket, perhaps the one that ends the values.
         outside: the offsets of records that stand outside, the last so many.
         ends_at_bracket: whether a closing bracket ends the values, and not one of them.
     """
@@ -42,7 +46,10 @@ class Frame:
 
     def __init__(self, *, opened: bool) -> None:
         self.is_open = True
+        self.may_be_closed = False
         self.outside: deque[int] = deque(maxlen=_MAX_OUTSIDE)
+        self._again = -1  # the offset of a line on which values go on, after something else
+        self._looked_to = 0  # the offset up to which such a line was looked for
 
     def open(self, window: Window) -> Element | None:
         """Goes on to where values can come, if the text holds that place.
@@ -65,18 +72,39 @@ class Frame:
             BrokenArray: it may not.
         """
 
-    def _line(self, window: Window) -> Element | None:
-        """What stands where values should begin: a line of it is a record."""
+    def _outside(self, window: Window, *, is_end: bool = False) -> Element | None:
+        """What stands where no value can: up to the next one, or its line's end, it is a record.
+
+        Raises:
+            BrokenArray: `is_end`, and no more values follow.
+        """
         text, start = window.text, window.start
-        end = text.find(b"\n", start)
-        if end < 0:
-            if not window.at_end and len(text) - start <= _MAX_HELD:
+        may_wait = not window.at_end and len(text) - start <= _MAX_HELD
+        line_end = text.find(b"\n", start)
+        if line_end < 0 and may_wait:
+            return None
+        end = line_end if line_end >= 0 else len(text)
+        again = next_object(text, start, end, at_end=window.at_end)
+        if again == MORE and may_wait:
+            return None
+        if again <= 0 and is_end and not self._goes_on_after(window, end):
+            if may_wait:
                 return None
-            end = len(text)
+            raise BrokenArray(f"something follows the array's end on line {window.place[0]}")
+        end = again if again > 0 else end
         element = *window.place, text[start:end].rstrip(_SPACE)[:MAX_EVENT_BYTES]
         self.outside.append(element[1])
         window.move(end)
         return element
+
+    def _goes_on_after(self, window: Window, at: int) -> bool:
+        """Whether a later line begins as a value or an array does."""
+        here = window.offset_of(0)
+        if self._again < here + at:
+            found = _value_on_line(window.text, max(at, self._looked_to - here))
+            self._looked_to = window.offset_of(max(window.text.rfind(b"\n"), 0))
+            self._again = here + found.start() if found else -1
+        return self._again >= here + at
 
 
 class Arrays(Frame):
@@ -87,6 +115,7 @@ class Arrays(Frame):
     def __init__(self, *, opened: bool) -> None:
         super().__init__(opened=opened)
         self.is_open = self._was_open = opened
+        self._strayed = False  # whether something else followed an array, or came before the first
         self._closed_at: tuple[int, int] | None = None  # line and offset of the bracket that closed the last one
 
     def open(self, window: Window) -> Element | None:
@@ -96,16 +125,16 @@ class Arrays(Frame):
         follows = window.text[at : at + 1]
         if not follows:
             return None
-        if follows == b"[":
-            stray = None
-        elif not self._was_open:
-            return self._line(window)
-        elif follows in b",{" and self._closed_at:
+        stray = None
+        if follows in b",{" and self._closed_at:
             stray = *self._closed_at, b"]"  # closed nothing: it was too early
-        else:
-            raise BrokenArray(f"something follows the array's end on line {window.place[0]}")
+        elif follows != b"[" and not (follows in b",{" and self._strayed):
+            if stray := self._outside(window, is_end=self._was_open):
+                self._strayed, self._closed_at = True, None
+            return stray
         window.move(at + (follows in b"[,"))
         self.is_open = self._was_open = True
+        self._strayed = False
         self._closed_at = None
         return stray
 
@@ -116,7 +145,7 @@ class Arrays(Frame):
 
     def finish(self) -> None:
         """See `Frame.finish`."""
-        if not self._closed_at:
+        if not (self._closed_at or self.may_be_closed):
             raise BrokenArray("the array breaks off before its end")
 
 
@@ -133,6 +162,9 @@ class Wrapped(Frame):
     def __init__(self, *, opened: bool) -> None:
         super().__init__(opened=opened)
         self.is_open = opened
+        self._closed_at: tuple[int, int] | None = (
+            None  # line and offset of the bracket that closed the array, until more
+        )
         self._depth = int(opened)  # brackets that are open here
         self._is_held = False  # whether the object is held, since no array of it has come
         self._looked_at = 0  # how far beyond the cutter's start
@@ -146,14 +178,24 @@ class Wrapped(Frame):
             if at == len(window.text):
                 return None
             if window.text[at : at + 1] != b"{":
-                return self._line(window)
+                return self._outside(window)
             self._depth, self._is_held, self._looked_at = 1, True, 1
+        if self._closed_at and not self._is_held:
+            stray = *self._closed_at, b"]"
+            if follows := _value_follows(window.text, window.start):
+                window.move(follows.end() - 1)
+                self.is_open = True
+                return stray  # closed nothing: it was too early
+            if not window.text[window.start :].strip(_SPACE + b",") and not window.at_end:
+                return None
+        self._closed_at = None
         return self._look_on(window)
 
     def close(self, window: Window, at: int) -> None:
         """See `Frame.close`."""
         self.is_open = False
         self._looked_at = 0
+        self._closed_at = window.place_of(at)
 
     def finish(self) -> None:
         """See `Frame.finish`."""

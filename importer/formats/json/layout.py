@@ -32,7 +32,7 @@ _OF_A_RECORD = frozenset(
 
 _WRAPPING = {key.decode().strip('"') for key in KEYS}
 
-_MAX_LINES_BEFORE = 3
+_MAX_LINES_BEFORE = 20
 """Lines that are no JSON and may stand before what is not lines."""
 
 _SPACE = b" \t\r\n"
@@ -64,7 +64,9 @@ def _of_arrays(text: bytes, is_all: bool) -> Layout:
     before = [text[:offset].rstrip(_SPACE)[-1:] for _, offset, _ in objects]
     with_comma, without = before.count(b","), len(before) - before.count(b",") - before.count(b"[")
     first, _, others = text.partition(b"\n")
-    if without > with_comma or (without and not with_comma):
+    is_spread = any(b"\n" in record for _, _, record in objects)
+    has_end = is_all and text.rstrip(_SPACE).endswith(b"]")
+    if not (is_spread or has_end) and (without > with_comma or (without and not with_comma)):
         return "lines"
     if not objects and others.strip(_SPACE) and first.strip(_SPACE) != b"[]" and is_json(first):
         return "lines"
@@ -105,9 +107,14 @@ def _wraps(text: bytes, whole: bytes) -> bool:
         return False
     keys = _keys(whole) or _keys(text[:start] + b"]}")
     item = text[start:].lstrip(_SPACE)
-    if not keys & _WRAPPING or keys & _OF_A_RECORD or not item.startswith((b"{", b"]")):
+    has_objects = item.startswith((b"{", b"]")) or _is_broken_array_of_objects(items)
+    if not keys & _WRAPPING or keys & _OF_A_RECORD or not has_objects:
         return False
     return not (items and {"event_type", "data"} <= _keys(items[0][2]))
+
+
+def _is_broken_array_of_objects(items: list[Element]) -> bool:
+    return bool(items) and not is_json(items[0][2]) and any(is_object(record) for _, _, record in items)
 
 
 def _keys(text: bytes) -> set[str]:
