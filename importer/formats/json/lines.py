@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 from functools import partial
+from io import BytesIO
 from itertools import accumulate, compress, count, repeat
 from operator import contains
 
@@ -57,7 +58,7 @@ def lines(chunks: Iterable[bytes], offset: int = 0, line: int = 1, longest: int 
             offset += len(tail) + end
             tail, chunk = b"", chunk[end:]
         size = len(tail) + len(chunk)
-        is_short = size < MAX_EVENT_BYTES
+        is_short, is_ascii = size < MAX_EVENT_BYTES, chunk.isascii() and tail.isascii()
         rows, gap = _split(tail, chunk)
         tail = rows.pop()
         size -= len(tail)
@@ -70,7 +71,7 @@ def lines(chunks: Iterable[bytes], offset: int = 0, line: int = 1, longest: int 
             offset += left_out + passed
             left_out = 0
         if rows:
-            yield _block(rows, gap, line, offset, size, is_short=is_short)
+            yield _block(rows, gap, line, offset, size, is_short=is_short, is_ascii=is_ascii)
             line += len(rows)
             offset += size
         else:
@@ -87,25 +88,39 @@ def lines(chunks: Iterable[bytes], offset: int = 0, line: int = 1, longest: int 
 def _split(tail: bytes, chunk: bytes) -> tuple[list[bytes], int]:
     """The rows of a text in two parts, and the bytes that end each; 0 if these differ, and are still at some rows."""
     if b"\r" not in chunk and b"\r" not in tail:
-        rows = chunk.split(b"\n")
+        rows = _cut(chunk, b"\n")
         rows[0] = tail + rows[0]
         return rows, 1
     text = tail + chunk
-    rows = text.split(b"\r\n")
-    if text.count(b"\n") == text.count(b"\r", 0, -1) == len(rows) - 1:
+    rows = _cut(text, b"\r\n")
+    is_same = sum(map(len, rows)) + 2 * (len(rows) - 1) == len(text)
+    if is_same and b"\r" not in rows[-1][:-1] and not _any_holds(rows[:-1], b"\r"):
         return rows, 2
-    return text.split(b"\n"), 0
+    return _cut(text, b"\n"), 0
 
 
-def _block(rows: list[bytes], gap: int, line: int, offset: int, size: int, *, is_short: bool) -> Block:
+def _cut(text: bytes, end: bytes) -> list[bytes]:
+    """What line feeds end in a text, each without its end where it is this one, and what follows the last of them. It
+    takes half as long as `bytes.split`, which looks at each byte by itself."""
+    rows = [*map(bytes.removesuffix, BytesIO(text), repeat(end))]
+    if not text or text.endswith(b"\n"):
+        rows.append(b"")
+    return rows
+
+
+def _any_holds(rows: list[bytes], byte: bytes) -> bool:
+    return any(map(contains, rows, repeat(byte)))
+
+
+def _block(rows: list[bytes], gap: int, line: int, offset: int, size: int, *, is_short: bool, is_ascii: bool) -> Block:
     """Lines that follow each other, as a block without what ends them, and without blank ones."""
     if gap == 1 and all(rows):
-        return Block(rows, line, offset, size, is_short)
+        return Block(rows, line, offset, size, is_short, are_ascii=is_ascii)
     records = [*map(bytes.removesuffix, rows, repeat(b"\r"))] if not gap else rows
     kept = records if all(records) else [*filter(None, records)]
     if not kept:
         return Block([b""], line, offset, 0)
-    are_lines = is_short and (gap > 0 or not any(map(contains, kept, repeat(b"\r"))))
+    are_lines = is_short and (gap > 0 or not _any_holds(kept, b"\r"))
     find = partial(_places, array("q", map(len, rows)), array("b", map(bool, records)), line, offset, gap or 1)
     first = last = None
     if gap:
@@ -113,7 +128,7 @@ def _block(rows: list[bytes], gap: int, line: int, offset: int, size: int, *, is
         first = line + before, offset + gap * before
         last = line + len(rows) - 1 - after, offset + size - gap * (after + 1) - len(kept[-1])
     places = Places(len(kept), find, first, last)
-    return Block(kept, *places[0], sum(map(len, kept)) + len(kept), are_lines, places)
+    return Block(kept, *places[0], sum(map(len, kept)) + len(kept), are_lines, places, is_ascii)
 
 
 def _places(lengths: array[int], are_kept: array[int], line: int, offset: int, gap: int) -> Iterator[Place]:

@@ -326,6 +326,7 @@ PARTS = {
     "{}": b"{}",
     "nothing": b"",
     "a carriage return": b"{}\r",
+    "more than ASCII": '{"é":1}'.encode(),
     "too long": b"x" * MAX_EVENT_BYTES,
     "more than a chunk": b"{}\n" * 90_000,
 }
@@ -341,6 +342,7 @@ def test_a_block_knows_how_much_it_takes_up_and_whether_it_is_lines(parts: list[
             lines_before += content.count(b"\n", counted, offset)
             counted = offset
             assert (line, content[offset : offset + len(record)]) == (1 + lines_before, record)
+        assert not block.are_ascii or all(map(bytes.isascii, block.records))
         if block.are_lines:
             if block.places is None:
                 assert content[block.offset : block.offset + block.size] == b"".join(
