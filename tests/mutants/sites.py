@@ -1,7 +1,8 @@
 """Sites: the places in a file where an operator, a bound, a boolean or a constant can be changed, and into what.
 
 The changes are cosmic-ray's. Each place counts once, whatever the number of its changes (a `+` has eleven): a sample of
-places is then one of the code, and not of its arithmetic. What only a type checker reads is no place.
+places is then one of the code, and not of its arithmetic. No place is what only a type checker reads, nor what says of
+a class that nobody changes its instances, or how they lie in memory (`frozen`, `slots`, `gc`): no test could notice.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 import cosmic_ray.plugins
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
+
+_SILENT = frozenset({"frozen", "slots", "gc"})
 
 _KINDS = {
     "condition": r"AddNot",
@@ -62,7 +65,7 @@ class Site:
 def sites(root: Path, file: Path) -> list[Site]:
     """The sites of a file, in its order."""
     text = (root / file).read_text()
-    unread = list(_annotations(ast.parse(text)))
+    unread = list(_unread(ast.parse(text)))
     nodes = list(ast_nodes(get_ast(text)))
     found: dict[tuple[int, int, str], list[Change]] = {}
     for name, kind in _operators():
@@ -87,10 +90,14 @@ def _operators() -> Iterator[tuple[str, str]]:
                 yield name, kind
 
 
-def _annotations(tree: ast.Module) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where annotations and unions of types begin and end: a `|` in them is no operator."""
+def _unread(tree: ast.Module) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Where annotations, unions of types (a `|` in them is no operator) and what is said of classes begin and end."""
     for node in ast.walk(tree):
         notes: list[ast.expr | None] = []
+        if isinstance(node, ast.ClassDef):
+            calls = [one for one in node.decorator_list if isinstance(one, ast.Call)]
+            said = [*node.keywords, *(keyword for call in calls for keyword in call.keywords)]
+            notes += [one.value for one in said if one.arg in _SILENT]
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             notes.append(node.returns)
         elif isinstance(node, ast.arg | ast.AnnAssign):
