@@ -5,8 +5,8 @@
     make mutants ARGS='--only importer/core --count 30'
 
 The work is done in a copy of the tree. A first run records which test runs which line (it is kept in .mutants/ for as
-long as importer/ and tests/ stay the same); then each mutant meets only the tests that run its line, the most
-particular first, until one fails. A mutant that runs into its time limit counts as noticed, as everywhere.
+long as importer/ stays the same); then each mutant meets only the tests that run its line, the most particular first,
+until one fails, and fails again. A mutant that runs into its time limit counts as noticed, as everywhere.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,31 +119,49 @@ def _copy() -> Iterator[Path]:
 
 
 def _recorded(tree: Path) -> tuple[CoverageData, dict[str, float]]:
-    """Which test runs which line of the tree, and the seconds of each."""
-    digest = hashlib.sha256()
-    for file in sorted(path for room in ("importer", "tests/unit", "sandbox") for path in (tree / room).rglob("*.py")):
-        digest.update(file.read_bytes())
-    kept = ROOT / ".mutants" / digest.hexdigest()[:16]
-    if not (kept / "seconds.json").exists():
-        print("Recording which test runs which line …", flush=True)
+    """Which test runs which line of the tree, and the seconds of each. Where only tests have changed since the last
+    time, those are recorded anew."""
+    tests = sorted((tree / "tests/unit").rglob("test_*.py"))
+    kept = ROOT / ".mutants" / _digest(path for path in _code(tree) if path not in tests)
+    if not kept.exists():
         shutil.rmtree(ROOT / ".mutants", ignore_errors=True)
         kept.mkdir(parents=True)
-        _record(tree, kept)
-    data = CoverageData(str(tree / ".coverage"))
-    shutil.copy(kept / "coverage", tree / ".coverage")
+    files = {str(path.relative_to(tree)): _digest([path]) for path in tests}
+    known, seconds = (json.loads(one.read_text()) if one.exists() else {} for one in (kept / "files", kept / "seconds"))
+    seconds = {
+        test: some for test, some in seconds.items() if known.get(file := test.split("::")[0]) == files.get(file)
+    }
+    if stale := [file for file, digest in files.items() if known.get(file) != digest]:
+        print(f"Recording which test runs which line: {len(stale)} files of tests …", flush=True)
+        seconds |= _record(tree, kept, stale)
+        (kept / "seconds").write_text(json.dumps(seconds))
+        (kept / "files").write_text(json.dumps(files))
+    data = CoverageData(str(kept / "coverage"))
     data.read()
-    return data, json.loads((kept / "seconds.json").read_text())
+    return data, seconds
 
 
-def _record(tree: Path, kept: Path) -> None:
-    settings = tree / "recording.ini"
+def _code(tree: Path) -> list[Path]:
+    return sorted(path for room in ("importer", "tests/unit", "sandbox") for path in (tree / room).rglob("*.py"))
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _record(tree: Path, kept: Path, files: Sequence[str]) -> dict[str, float]:
+    settings, times = tree / "recording.ini", tree / "seconds.json"
     settings.write_text("[run]\nsource = importer\nrelative_files = True\n")
-    command = [sys.executable, "-m", "coverage", "run", f"--rcfile={settings}", f"--data-file={kept / 'coverage'}"]
-    command += ["-m", "pytest", "-q", "-p", "tests.mutants.recording", "tests/unit"]
-    run = subprocess.run(command, cwd=tree, env=os.environ | {DURATIONS: str(kept / "new.json")}, check=False)
+    command = [sys.executable, "-m", "coverage", "run", "--append", f"--rcfile={settings}"]
+    command += [f"--data-file={kept / 'coverage'}", "-m", "pytest", "-q", "-p", "tests.mutants.recording", *files]
+    run = subprocess.run(command, cwd=tree, env=os.environ | {DURATIONS: str(times)}, check=False)
     if run.returncode not in {0, _FAILED}:
         raise SystemExit("The tests do not run.")
-    (kept / "new.json").rename(kept / "seconds.json")
+    found: dict[str, float] = json.loads(times.read_text())
+    return found
 
 
 def _tried(
