@@ -20,7 +20,7 @@ _CREDENTIALS = (
 )
 _HANDY = {
     "IMPORT_REJECTS": "gs://sandbox-rejects/rejects",
-    "IMPORT_LOG_REJECTS": "1000",
+    "IMPORT_LOG_REJECTS": "10000",
     "IMPORT_SOURCE_HEADER": "X-Import-Source",
 }
 """What the functions are told here unless the user says otherwise, so that the page can show it all."""

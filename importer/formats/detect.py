@@ -57,8 +57,17 @@ def not_event_data(head: Head) -> str | None:
     first = rows[0].strip()
     if first.startswith(b"{") or is_json(first) or _cannot_be_told(head, rows):
         return None
-    what = "XML or HTML" if first.startswith(b"<") else f"something that starts with {head.content.strip()[:24]!r}"
+    what = "XML or HTML" if first.startswith(b"<") else f"something that starts with {_beginning(head.content)}"
     return f"{what}: {_READS}"
+
+
+def _beginning(content: bytes) -> str:
+    """The first of it as one can read it: a text, or the bytes in hexadecimal."""
+    first = content.strip()[:24]
+    text = first.decode(errors="replace").rstrip("\ufffd")
+    if text and text.replace("\n", " ").isprintable():
+        return '"' + " ".join(text.split()) + '"'
+    return f"the bytes {first[:8].hex(' ')}"
 
 
 def known_by_its_start(content: bytes) -> str | None:

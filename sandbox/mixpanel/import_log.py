@@ -176,19 +176,23 @@ class Reports:
             still: how many they are.
             since: when that began, in seconds since the epoch.
         """
+        before = {row_of(reject.source) for reject in self.rejects}
         self.rejects.clear()
-        for source in self._sources.values():
+        self.rejects_taken = 0
+        for reject in rejected:
+            self._keep(reject)
+        again = Counter(row_of(reject.source) for reject in self.rejects)
+        for name, source in self._sources.items():
             source.pending = 0
-            if (work := source.work) is not None and work.since >= since:
-                run = Run(outcome="sent again", at=work.at, read=work.imported + work.rejected)
-                run.imported, run.rejected, run.requests = work.imported, work.rejected, work.requests
+            work = source.work if source.work is not None and source.work.since >= since else None
+            if work or name in before or again[name]:
+                run = Run(outcome="sent again", at=time.time(), rejected=again[name])
+                run.imported, run.requests = (work.imported, work.requests) if work else (0, 0)
+                run.read = run.imported + run.rejected
                 source.runs, source.work = [run, *source.runs[: MAX_RUNS - 1]], None
                 source.count += 1
         self._reported = still
-        self.rejects_taken = 0
         self.generation += 1
-        for reject in rejected:
-            self._keep(reject)
 
     def _take_one(self, line: dict[str, Any]) -> bool:
         kind, name = line.get("kind"), line.get("source")

@@ -27,7 +27,12 @@ export async function previewFile(given) {
 
 async function look() {
   const body = file ? file.body : new Blob([$("preview-text").value]);
-  if (!body.size) return;
+  if (!body.size) {
+    $("preview-rows").replaceChildren();
+    forgetFindings(false);
+    $("preview-result").textContent = file ? `There is nothing in ${file.name}.` : "There is nothing to preview yet.";
+    return;
+  }
   const mine = (asked += 1);
   $("preview-result").className = "";
   $("preview-result").textContent = "Looking\u2026";

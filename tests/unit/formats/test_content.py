@@ -103,7 +103,8 @@ NO_EVENTS = {
     "bzip2": (b"BZh91AY&SY" + bytes(100), "bzip2"),
     "UTF-16": ('{"a":1}\n'.encode("utf-16"), "UTF-16 text"),
     "a web page": (b"<!DOCTYPE html>\n<p>{}</p>\n", "XML or HTML"),
-    "words": (b"Dear customer,\n\nwe are sorry.\n", "something that starts with b'Dear customer"),
+    "words": (b"Dear customer,\n\nwe are sorry.\n", 'something that starts with "Dear customer, we are'),
+    "bytes of no known kind": (b"\x00\x01\x02", "something that starts with the bytes 00 01 02: "),
     "random bytes": (random.Random(3).randbytes(CHUNK_BYTES), "something that starts with"),
     "gzip three times over": (gzip.compress(gzip.compress(gzip.compress(TWO))), "gzip within gzip within gzip"),
 }
