@@ -66,6 +66,7 @@ mutants: .venvs/mutants/.ready
 lock: $(VENV)/.ready
 	$(LOCK) requirements.in
 	$(LOCK) requirements-dev.in
+	$(LOCK) aws/requirements.in
 	$(LOCK) requirements-mutants.in
 	for engine in $(ENGINES); do \
 	    $(LOCK) --extra $$engine -o requirements/$$engine.txt pyproject.toml requirements/tests.in; done

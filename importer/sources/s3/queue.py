@@ -6,8 +6,8 @@ import os
 from functools import cache
 from typing import Any
 
-import boto3
 from botocore.config import Config
+from botocore.session import Session
 from msgspec import Struct
 
 from importer import log
@@ -102,7 +102,7 @@ def _number(text: Any) -> int:
 
 @cache
 def _client(_process: int) -> Any:
-    return boto3.session.Session().client("sqs", config=_CONFIG)
+    return Session().create_client("sqs", config=_CONFIG)
 
 
 @cache

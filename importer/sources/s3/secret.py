@@ -27,10 +27,10 @@ def with_secret(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _value(name: str) -> str:
-    import boto3  # noqa: PLC0415
+    from botocore.session import Session  # noqa: PLC0415
 
     try:
-        answer = boto3.session.Session().client("secretsmanager").get_secret_value(SecretId=name)
+        answer = Session().create_client("secretsmanager").get_secret_value(SecretId=name)
     except Exception as error:
         raise SettingsError(f"{VARIABLE} names a secret that cannot be read: {type(error).__name__}: {error}") from None
     return str(answer.get("SecretString", "")).strip()

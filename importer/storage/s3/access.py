@@ -1,7 +1,7 @@
-"""The way to S3: boto3's client, what is tried again, and what goes wrong in words.
+"""The way to S3: a client, what is tried again, and what goes wrong in words.
 
-boto3's own variables choose the account, the region and the service: `AWS_PROFILE`, `AWS_REGION`,
-`AWS_ENDPOINT_URL_S3`.
+Amazon's own variables choose the account, the region and the service: `AWS_PROFILE`, `AWS_REGION`,
+`AWS_ENDPOINT_URL_S3`. It is botocore, without boto3 around it, whose import takes a third more time.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
-import boto3
 from botocore import exceptions as of_boto
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
+from botocore.session import Session
 
 from importer.errors import SourceGone, StorageError
 from importer.storage.store import Patience
@@ -92,7 +92,7 @@ def _client(_process: int, _endpoint: str | None, timeout: float) -> Any:
         max_pool_connections=_CONNECTIONS,
         retries={"total_max_attempts": 1, "mode": "standard"},  # the trying again is `Access`'s
     )
-    return boto3.session.Session().client("s3", config=config)
+    return Session().create_client("s3", config=config)
 
 
 def status(error: of_boto.ClientError) -> int:

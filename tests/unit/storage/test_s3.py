@@ -250,6 +250,6 @@ def test_a_client_is_a_process_s_own(cloud: Cloud, monkeypatch: pytest.MonkeyPat
 
 
 def test_other_clouds_do_not_need_amazon_s_library() -> None:
-    code = "import sys; from importer.storage.store import store; store('a'); print('boto3' in sys.modules)"
+    code = "import sys; from importer.storage.store import store; store('a'); print('botocore' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"
