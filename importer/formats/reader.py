@@ -93,7 +93,7 @@ def begins(magic: bytes) -> Callable[[Head], bool]:
     return lambda head: head.content.startswith(magic)
 
 
-def matches_of(module: str, *, but_not: tuple[bytes, ...]) -> Callable[[Head], bool]:
+def matches_of(module: str, *, but_not: tuple[bytes, ...] = ()) -> Callable[[Head], bool]:
     """What knows content as the `matches` of a module does, which is imported unless the content begins with one of
     `but_not`: a start pays for what it imports."""
 
