@@ -33,6 +33,20 @@ What to import, and where it runs (each flag can also be set as the variable beh
   --alert-silence=HOURS    ALERT_SILENCE    alert as well when nothing at all is imported for so long
   --time-limit=SECONDS     IMPORT_TIME_LIMIT   for one object, at a time (540)
 
+  --billing=KIND           BILLING          pubsub_import is billed by 'instances' (the default) or by 'requests', which is
+                                            cheaper below about five million messages a month
+
+Your project's rules (each is handed on to gcloud, and stays where it is not said again):
+  --labels=KEY=VALUE,…     LABELS           on the functions and the state bucket
+  --min-instances=N        MIN_INSTANCES    instances that are always there
+  --ingress=KIND           INGRESS          all, internal-only or internal-and-gclb
+  --vpc-connector=NAME     VPC_CONNECTOR    the way out, with
+  --egress=KIND            EGRESS           all or private-ranges-only
+  --kms-key=KEY            KMS_KEY          encrypts functions, state bucket and topics; needs a repository, too
+  --docker-repository=REPO DOCKER_REPOSITORY    where the functions' images are kept
+  --binary-authorization=POLICY  BINARY_AUTHORIZATION    checks images before they run
+  --regional-logs          REGIONAL_LOGS    keep the log in a log bucket of the region
+
 The Mixpanel project:
   --residency=us|eu|in     MIXPANEL_REGION                      where its data lives (us)
   --mixpanel-project=ID    MIXPANEL_PROJECT_ID                  its number
@@ -71,6 +85,7 @@ END
 . deploy/functions.sh
 . deploy/files.sh
 . deploy/messages.sh
+. deploy/logs.sh
 . deploy/monitoring.sh
 
 # Everything, from nothing on or from anywhere between: for an owner.
@@ -89,6 +104,7 @@ deploy() {
   fi
   if wants gcs; then deploy_files; fi
   if wants pubsub; then deploy_messages; fi
+  if [[ $REGIONAL_LOGS ]]; then keep_logs_here; fi
   if wants monitoring; then deploy_monitoring; fi
   if [[ $RELEASER ]]; then grant_role release "$RELEASER"; fi
   if [[ $ROTATOR ]]; then grant_role rotate "$ROTATOR"; fi
@@ -154,6 +170,7 @@ destroy() {
   if wants monitoring; then destroy_monitoring; fi
   if wants pubsub; then destroy_messages; fi
   if wants gcs; then destroy_files; fi
+  if wants pubsub || wants gcs; then destroy_logs; fi
   if [[ ! $ONLY ]]; then
     heading "What both functions shared"
     ungrant_on_project "$(email "$BUILDER")" roles/logging.logWriter

@@ -3,7 +3,8 @@
 
 # The variables behind the flags. With --config the file has them, and what the environment here has of them is ignored.
 VARIABLES="PROJECT_ID REGION SOURCE_BUCKET SOURCE_TOPIC IMPORTER_NAME STATE_BUCKET ALERT_EMAIL ALERT_SILENCE NOTIFICATIONS
-  MIXPANEL_CREDENTIALS"
+  MIXPANEL_CREDENTIALS BILLING LABELS MIN_INSTANCES INGRESS VPC_CONNECTOR EGRESS KMS_KEY DOCKER_REPOSITORY
+  BINARY_AUTHORIZATION REGIONAL_LOGS"
 
 # The importer's own, which the functions get.
 OURS='^(IMPORT_[A-Z_]+|MIXPANEL_(REGION|PROJECT_ID|SERVICE_ACCOUNT_USERNAME|API_URL)|LOG_LEVEL)$'
@@ -52,6 +53,16 @@ read_argument() {
     --credentials=*) MIXPANEL_CREDENTIALS=$value ;;
     --time-limit=*) IMPORT_TIME_LIMIT=$value ;;
     --notifications) NOTIFICATIONS=yes ;;
+    --billing=*) BILLING=$value ;;
+    --labels=*) LABELS=$value ;;
+    --min-instances=*) MIN_INSTANCES=$value ;;
+    --ingress=*) INGRESS=$value ;;
+    --vpc-connector=*) VPC_CONNECTOR=$value ;;
+    --egress=*) EGRESS=$value ;;
+    --kms-key=*) KMS_KEY=$value ;;
+    --docker-repository=*) DOCKER_REPOSITORY=$value ;;
+    --binary-authorization=*) BINARY_AUTHORIZATION=$value ;;
+    --regional-logs) REGIONAL_LOGS=yes ;;
     --unset=*) UNSET+=" ${value//,/ }" ;;
     --replace-trigger) REPLACE_TRIGGER=yes ;;
     --releaser=*) RELEASER=$value ;;
@@ -93,6 +104,8 @@ check_arguments() {
   [[ ${IMPORT_TIME_LIMIT:-60} =~ ^[1-9][0-9]{0,2}$ ]] && ((${IMPORT_TIME_LIMIT:-60} <= 540)) ||
     die "--time-limit is a number of seconds, 540 at most"
   [[ ${ALERT_SILENCE:-1} =~ ^([1-9]|1[0-9]|2[0-4])$ ]] || die "--alert-silence is a number of hours, 24 at most"
+  [[ ${BILLING:-requests} =~ ^(instances|requests)$ ]] || die "--billing is instances or requests"
+  [[ ! $KMS_KEY || $DOCKER_REPOSITORY ]] || die "--kms-key needs --docker-repository=… too, one that is encrypted with the same key"
   case $ONLY in
     '') PARTS="${SOURCE_BUCKET:+gcs }${SOURCE_TOPIC:+pubsub }monitoring" ;;
     gcs | pubsub | monitoring) PARTS=$ONLY ;;

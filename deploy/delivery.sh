@@ -11,7 +11,7 @@ make_topic() {
   if existing pubsub topics describe "$1" >/dev/null; then
     run pubsub topics update "$1" "${keep[@]}"
   else
-    run pubsub topics create "$1" "${keep[@]}"
+    run pubsub topics create "$1" "${keep[@]}" ${KMS_KEY:+"--topic-encryption-key=$KMS_KEY"}
   fi
 }
 

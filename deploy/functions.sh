@@ -4,17 +4,26 @@
 # Builds and deploys, unless the same source with the same flags is what runs already: the function is labelled with a stamp
 # of both.
 deploy_function() {
-  local name=$1 now=$2 entry_point=$3 stamp
+  local name=$1 now=$2 entry_point=$3 stamp labels
   shift 3
   set -- "$name" --gen2 --region="$REGION" --runtime="$RUNTIME" --source=. --entry-point="$entry_point" \
     --service-account="$(email "$name")" \
     --build-service-account="projects/$PROJECT_ID/serviceAccounts/$(email "$BUILDER")" \
-    --no-allow-unauthenticated "$@" --set-secrets="$SECRET_VARIABLE=$SECRET:$SECRET_VERSION$(secrets_in "$now")"
-  stamp=$(stamp_of_upload "$@")
+    --no-allow-unauthenticated "$@" --set-secrets="$SECRET_VARIABLE=$SECRET:$SECRET_VERSION$(secrets_in "$now")" \
+    ${MIN_INSTANCES:+"--min-instances=$MIN_INSTANCES"} \
+    ${INGRESS:+"--ingress-settings=$INGRESS"} \
+    ${VPC_CONNECTOR:+"--vpc-connector=$VPC_CONNECTOR"} \
+    ${EGRESS:+"--egress-settings=$EGRESS"} \
+    ${KMS_KEY:+"--kms-key=$KMS_KEY"} \
+    ${DOCKER_REPOSITORY:+"--docker-repository=$DOCKER_REPOSITORY"} \
+    ${BINARY_AUTHORIZATION:+"--binary-authorization=$BINARY_AUTHORIZATION"}
+  labels=${LABELS:+,$LABELS}
+  if [[ $name == "$MESSAGES" ]]; then labels+=,billing=$BILLING; fi
+  stamp=$(stamp_of_upload "$@" "$labels")
   if [[ $(field "$now" state) == ACTIVE && $(field "$now" labels.stamp) == "$stamp" ]]; then
     note "$name runs this source with these settings already."
   else
-    run functions deploy "$@" --update-labels="stamp=$stamp"
+    run functions deploy "$@" --update-labels="stamp=$stamp$labels"
   fi
 }
 

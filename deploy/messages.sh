@@ -30,6 +30,7 @@ deploy_messages() {
     run pubsub subscriptions create "$MESSAGES" --topic="$SOURCE_TOPIC" "${push[@]}"
   fi
   grant_dead_letter_publisher "$MESSAGES" "$MESSAGES_DEAD_LETTERS"
+  leave_out_answered
 }
 
 release_messages() {
@@ -42,6 +43,20 @@ release_messages() {
     --memory="$MESSAGES_MEMORY" \
     --cpu=1 \
     --set-env-vars="$(as_flag "$(wanted_of_messages)")"
+  set_billing
+}
+
+# Billed by its instances, the function pays no fee for each request, and its processor goes on after an answer. It can be said
+# to Cloud Run alone, so it is said again where a deployment has set it back.
+set_billing() {
+  local found throttled=true
+  if [[ $BILLING == instances ]]; then throttled=false; fi
+  found=$(ask '' run services describe "$MESSAGES" --region="$REGION" --format='flattened[no-pad](spec.template.metadata.annotations)')
+  found=$(field "$found" spec.template.metadata.annotations.run.googleapis.com/cpu-throttling)
+  if [[ ${found:-true} != "$throttled" ]]; then
+    if [[ $throttled == true ]]; then set -- --cpu-throttling; else set -- --no-cpu-throttling; fi
+    run run services update "$MESSAGES" --region="$REGION" "$@"
+  fi
 }
 
 destroy_messages() {

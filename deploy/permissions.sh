@@ -33,6 +33,7 @@ RELEASE_NEEDS="
   cloudfunctions.functions.get              roles/cloudfunctions.developer             project
   cloudfunctions.functions.update           roles/cloudfunctions.developer             project
   run.services.update                       roles/run.developer                        project
+  run.services.get                          roles/run.developer                        project
   pubsub.subscriptions.get                  roles/pubsub.viewer                        project
   logging.logMetrics.update                 roles/logging.configWriter                 project
   monitoring.dashboards.update              roles/monitoring.editor                    project

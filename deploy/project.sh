@@ -104,12 +104,14 @@ read_secret() {
 
 make_state_bucket() {
   heading "A bucket for rejects (kept a year) and checkpoints (a month), closed to the public"
+  local key=(${KMS_KEY:+"--default-encryption-key=$KMS_KEY"})
   local settings=(--uniform-bucket-level-access --public-access-prevention --lifecycle-file=monitoring/lifecycle.json)
   if existing storage buckets describe "gs://$STATE_BUCKET" >/dev/null; then
-    run storage buckets update "gs://$STATE_BUCKET" "${settings[@]}"
+    run storage buckets update "gs://$STATE_BUCKET" "${settings[@]}" ${key[@]+"${key[@]}"}
   else
-    run storage buckets create "gs://$STATE_BUCKET" --location="$REGION" "${settings[@]}"
+    run storage buckets create "gs://$STATE_BUCKET" --location="$REGION" "${settings[@]}" ${key[@]+"${key[@]}"}
   fi
+  if [[ $LABELS ]]; then run storage buckets update "gs://$STATE_BUCKET" --update-labels="$LABELS"; fi
 }
 
 # Google's default account for builds may do nearly everything in old projects and nothing in new ones. This one may read

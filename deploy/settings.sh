@@ -65,6 +65,8 @@ settle() {
   BUCKET_LOCATION=${BUCKET_LOCATION:-$REGION}
   if [[ $FILES_NOW && ! $(trigger_bucket) ]]; then KIND_NOW=notifications; else KIND_NOW=${FILES_NOW:+Eventarc}; fi
   if [[ $KIND_NOW == notifications || $VERB == destroy && $FILES_TOPIC ]]; then NOTIFICATIONS=yes; fi
+  BILLING=${BILLING:-$(field "$MESSAGES_NOW" labels.billing)}
+  BILLING=${BILLING:-instances}
   settle_credentials "$(field "$now" 'serviceConfig.secretEnvironmentVariables[0].key')"
 }
 

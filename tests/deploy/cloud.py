@@ -165,7 +165,7 @@ class Cloud:
 def fresh_project() -> dict[str, Any]:
     """A project with nothing in it but the user's bucket and topic."""
     kinds = "policies accounts secrets subscriptions snapshots functions triggers metrics dashboards alerts channels"
-    return {kind: {} for kind in kinds.split()} | {
+    return {kind: {} for kind in (*kinds.split(), "sinks", "exclusions", "log buckets")} | {
         "apis": [],
         "agents": [GCS_AGENT],
         "buckets": {"my-events": {"location": "EU"}},
@@ -304,6 +304,8 @@ for _words, _kind, _api in (
     ("functions", "functions", "cloudfunctions"),
     ("eventarc triggers", "triggers", "eventarc"),
     ("logging metrics", "metrics", "logging"),
+    ("logging buckets", "log buckets", "logging"),
+    ("logging sinks", "sinks", "logging"),
     ("monitoring dashboards", "dashboards", "monitoring"),
     ("alpha monitoring policies", "alerts", "monitoring"),
 ):
@@ -383,12 +385,15 @@ def _make_bucket(cloud: Cloud, names: list[str], command: Command) -> None:
 
 @_act("storage buckets update")
 def _change_bucket(cloud: Cloud, names: list[str], command: Command) -> None:
-    lifecycle = json.loads((ROOT / command.flags["--lifecycle-file"]).read_text())
-    cloud.get("buckets", _bucket(names[0])).update(
-        lifecycle=lifecycle,
-        uniformAccess="--uniform-bucket-level-access" in command.flags,
-        publicAccessPrevention="--public-access-prevention" in command.flags,
-    )
+    bucket, flags = cloud.get("buckets", _bucket(names[0])), command.flags
+    if "--lifecycle-file" in flags:
+        bucket["lifecycle"] = json.loads((ROOT / flags["--lifecycle-file"]).read_text())
+    if "--uniform-bucket-level-access" in flags:
+        bucket["uniformAccess"] = True
+    if "--public-access-prevention" in flags:
+        bucket["publicAccessPrevention"] = True
+    for flag in {"--update-labels", "--default-encryption-key"} & set(flags):
+        bucket[flag] = flags[flag]
 
 
 @_act("pubsub topics create")
@@ -446,11 +451,12 @@ def _deploy(cloud: Cloud, names: list[str], command: Command) -> None:
     if not 1 <= int(version) <= len(cloud.get("secrets", secret)["versions"]):
         raise Refused(f"NOT_FOUND: version {version} of {secret}")
     function = cloud.state["functions"].setdefault(name, {})
+    function.pop("throttled", None)  # a deployment may set back what only Cloud Run knows
     function.update(
         state="ACTIVE",
         deployed=flags,
         revisions=function.get("revisions", 0) + 1,
-        labels={"stamp": flags["--update-labels"].removeprefix("stamp=")},
+        labels=function.get("labels", {}) | dict(one.split("=") for one in flags["--update-labels"].split(",")),
         serviceConfig={
             "uri": f"https://{name}-{NUMBER}.run.app",
             "timeoutSeconds": int(flags["--timeout"].removesuffix("s")),
@@ -485,10 +491,25 @@ def _secret_of(given: str) -> Resource:
     return {"key": key, "projectId": PROJECT, "secret": secret.rpartition("/")[2], "version": version}
 
 
+@_act("run services describe")
+def _describe_service(cloud: Cloud, names: list[str], command: Command) -> Resource:
+    _needs_api(cloud, "run")
+    found = cloud.get("functions", names[0]).get("throttled")
+    annotations = {"run.googleapis.com/cpu-throttling": found} if found else {}
+    return {
+        "spec": {
+            "template": {"metadata": {"annotations": {"run.googleapis.com/startup-cpu-boost": "true", **annotations}}}
+        }
+    }
+
+
 @_act("run services update")
 def _change_service(cloud: Cloud, names: list[str], command: Command) -> None:
     _needs_api(cloud, "run")
     function = cloud.get("functions", names[0])
+    for flag, throttled in (("--cpu-throttling", "true"), ("--no-cpu-throttling", "false")):
+        if flag in command.flags:
+            function["throttled"] = throttled
     if secrets := command.flags.get("--update-secrets"):
         function["deployed"] = function["deployed"] | {"--set-secrets": secrets}
         function["revisions"] += 1
@@ -529,6 +550,41 @@ def _undeploy(cloud: Cloud, names: list[str], command: Command) -> None:
         cloud.state["policies"].pop(f"subscriptions/{subscription}", None)
     cloud.drop("functions", names[0])
     cloud.state["policies"].pop(f"functions/{names[0]}", None)
+
+
+@_act("logging sinks describe")
+def _describe_sink(cloud: Cloud, names: list[str], command: Command) -> Resource:
+    _needs_api(cloud, "logging")
+    if names[0] == "_Default":
+        exclusions = list(cloud.state["exclusions"].values())
+        return {"name": "_Default", **({"exclusions": exclusions} if exclusions else {})}
+    return cloud.get("sinks", names[0])
+
+
+@_act("logging sinks create")
+def _make_sink(cloud: Cloud, names: list[str], command: Command) -> None:
+    cloud.get("log buckets", names[1].rpartition("/")[2])
+    cloud.new("sinks", names[0], name=names[0], destination=names[1], filter=command.flags["--log-filter"])
+
+
+@_act("logging sinks update")
+def _change_sink(cloud: Cloud, names: list[str], command: Command) -> None:
+    for flag, value in command.flags.items():
+        name, _, text = value.removeprefix("name=").partition(",filter=")
+        match flag:
+            case "--add-exclusion":
+                cloud.new("exclusions", name, name=name, filter=text)
+            case "--update-exclusion":
+                cloud.get("exclusions", name)["filter"] = text
+            case "--remove-exclusions":
+                cloud.drop("exclusions", value)
+            case "--log-filter":
+                cloud.get("sinks", names[0])["filter"] = value
+
+
+@_act("logging buckets create")
+def _make_log_bucket(cloud: Cloud, names: list[str], command: Command) -> None:
+    cloud.new("log buckets", names[0], location=command.flags["--location"])
 
 
 @_act("logging metrics create")
@@ -610,10 +666,16 @@ def formatted(found: Any, how: str) -> str:
     resources = found if isinstance(found, list) else [found]
     if how.startswith("flattened[no-pad]("):
         wanted = how.removeprefix("flattened[no-pad](").removesuffix(")").split(",")
-        lines = (line for one in resources for key in sorted(wanted) for line in _flattened(key, one.get(key)))
-        return "".join(["---\n", *(f"{line}\n" for line in lines)])
+        lines = (line for one in resources for key in sorted(wanted) for line in _flattened(key, _at(one, key)))
+        return "".join(["---\n", *([f"{line}\n" for line in lines] or [": None\n"])])
     keys = how.removeprefix("value(").removesuffix(")").split(",")
     return "".join("\t".join(_value(resource, key) for key in keys) + "\n" for resource in resources)
+
+
+def _at(resource: Any, path: str) -> Any:
+    for part in path.split("."):
+        resource = resource.get(part) if isinstance(resource, dict) else None
+    return resource
 
 
 def _flattened(key: str, value: Any) -> Iterator[str]:

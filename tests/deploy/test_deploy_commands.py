@@ -18,6 +18,12 @@ import pytest
 from tests.deploy.cloud import BOTH, PROJECT, ROOT, SECRET, Command, StandIn, formatted
 from tests.deploy.gcloud import PARSED, ask, gcloud, need_gcloud
 
+RULES = (
+    "--labels=a=b,c=d", "--min-instances=1", "--ingress=internal-only", "--vpc-connector=c", "--egress=all",
+    f"--kms-key=projects/{PROJECT}/locations/europe-west1/keyRings/r/cryptoKeys/k",
+    f"--docker-repository=projects/{PROJECT}/locations/europe-west1/repositories/r", "--binary-authorization=default",
+    "--regional-logs",
+)  # fmt: skip
 NEEDS_NOBODY = ("version", "auth list", "meta list-files-for-upload")
 
 
@@ -45,7 +51,7 @@ def issued(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Command, obje
         google.deploy(*BOTH, "--topic=other-topic", "--replace-trigger", "--releaser=user:a@example.com").code,
         google.deploy("release", *BOTH, "--topic=other-topic", LOG_LEVEL="DEBUG").code,
         google.deploy("rotate", *BOTH, text=SECRET).code,
-        google.deploy(*BOTH, "--only=gcs", "--notifications", "--name=third", text=SECRET).code,
+        google.deploy(*BOTH, *RULES, "--only=gcs", "--notifications", "--name=third", text=SECRET).code,
         google.deploy("destroy", *BOTH, "--only=gcs", "--name=third", "--yes").code,
         google.deploy(*BOTH, "--credentials=project-token", "--name=other", "--alert-email=", text=SECRET).code,
         google.deploy("destroy", *BOTH, "--yes").code,
@@ -162,7 +168,7 @@ def test_google_knows_every_field_of_what_monitoring_holds() -> None:
 
 _RECORDER = """#!/bin/bash
 { printf '%s\\0' "$@"; printf '\\n'; } >>"$RECORD"
-echo 1
+case "$*" in "storage ls"*) echo gs://some/object ;; *) echo 1 ;; esac
 """
 _IDLE = "#!/bin/bash\necho 1\n"
 _FILTER = "#!/bin/bash\ncat\n"

@@ -246,6 +246,7 @@ def test_a_release_touches_functions_and_monitoring_alone(deployed: StandIn) -> 
     assert {command.names for command in deployed.cloud.changes()} == {
         "functions deploy mixpanel-files",
         "functions deploy mixpanel-messages",
+        "run services update mixpanel-messages",
     }
     assert deployed.cloud.state["functions"]["mixpanel-files"]["revisions"] == 2
 
