@@ -15,11 +15,11 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 
@@ -28,12 +28,15 @@ from sandbox.clients import Bucket, EmulatedTopic, Standin, Topic
 from sandbox.functions import Functions, NotStartedError
 from sandbox.log_forwarder import Teller
 from sandbox.log_view import News
-from sandbox.processes import ROOT, Service
+from sandbox.processes import ROOT, OnLine, Service
 from sandbox.screen import Screen
 from sandbox.topic import emulator as pubsub_emulator
 from sandbox.topic import server as topic
 from sandbox.variables import Variables, VariablesError, mapping_file, transform_files, variables
 from sandbox.watch import Changes, files_under
+
+if TYPE_CHECKING:
+    from sandbox.aws.running import LocalLambda
 
 _LOOK_EVERY = 0.2
 """Seconds between two looks at the files."""
@@ -44,8 +47,11 @@ _PORTS = {
     "gcs_port": (8080, "gcs_import"),
     "pubsub_port": (8082, "pubsub_import"),
     "pubsub_emulator_port": (8085, "the topic"),
+    "s3_port": (9025, "S3 and SQS, with --s3"),
     "tls_port": (8443, "the stand-in over HTTPS, with --tls"),
 }
+_ONLY_WITH = {"s3_port": "s3", "tls_port": "tls"}
+"""Ports that are used only with an option."""
 
 
 class SandboxError(Exception):
@@ -62,6 +68,7 @@ class Options:
     watch: Path | None
     bucket: str
     emulator: bool
+    s3: bool
     tls: bool
     ports: Mapping[str, int]
 
@@ -76,6 +83,7 @@ class Running:
         self._variables: Variables | None = None
         self._picked: tuple[str | None, str | None] | None = None  # on the page, and what was set then
         self._stack = ExitStack()
+        self.s3: LocalLambda | None = None
 
     def __enter__(self) -> Running:
         with ExitStack() as stack:
@@ -86,6 +94,8 @@ class Running:
     def __exit__(self, *_: object) -> None:
         with self._stack:
             self.functions.stop()
+            if self.s3:
+                self.s3.stop()
             for service in self._services:
                 service.process.end()
 
@@ -130,8 +140,19 @@ class Running:
             tell(line)
             self._news.take(line)
 
+        if self._options.s3:
+            self.s3 = start(self._local_lambda(start, port["s3_port"], hear))
+
         functions = {"gcs_import": ports["gcs_port"], "pubsub_import": ports["pubsub_port"]}
         self.functions = start(Functions(functions, hear))
+
+    def _local_lambda(self, start: Callable[[Any], Any], port: str, hear: OnLine) -> LocalLambda:
+        from sandbox.aws.clients import Cloud  # noqa: PLC0415 (takes a while, and is not always wanted)
+        from sandbox.aws.running import LocalLambda  # noqa: PLC0415
+
+        service = start(processes.service("sandbox.aws", "--port", port, "--bucket", self._options.bucket))
+        self._services.append(service)
+        return LocalLambda(Cloud(service.url, self._options.bucket), hear)
 
     # The functions, and what they depend on
 
@@ -151,6 +172,8 @@ class Running:
         else:
             self.bucket.send_events_to(self.functions.url("gcs_import"))
             self.topic.push_to(self.functions.url("pubsub_import"))
+            if self.s3:
+                self.s3.start(self._variables.all if self._variables else {})
             self._tell_view("running")
             return None
 
@@ -183,6 +206,8 @@ class Running:
     def _stay_down(self, why: str) -> None:
         self._tell_view("down", why)
         self.functions.stop()
+        if self.s3:
+            self.s3.stop()
         self.bucket.send_events_to(None)
         self.topic.push_to(None)
 
@@ -281,6 +306,8 @@ class Running:
         line(f"   topic           {topic.TOPIC} at {self.topic.url}, {made_by}")
         for name in ("gcs_import", "pubsub_import"):
             line(f"   {name:<15} {self.functions.url(name)}")
+        if self.s3:
+            line(f"   S3              s3://{self.s3.cloud.bucket} at {self.s3.cloud.url}")
         line(f"   settings        {', '.join(sorted(given)) or 'all as by default'}")
         mapping = self._variables.mapping if self._variables else None
         line(f"   mapping         {mapping or 'none'}; another can be picked on the live view")
@@ -290,6 +317,12 @@ class Running:
         line("Write a file to the bucket: drop it on the live view, or")
         command(f"   curl -T my-events.jsonl {bucket.url}/{bucket.name}/")
         command(f"   {_overrides('STORAGE', bucket.url)} gcloud storage cp my-events.jsonl gs://{bucket.name}/")
+        if self.s3:
+            cloud = self.s3.cloud
+            line("Write a file to S3, whose queue the handler of AWS Lambda is called with:")
+            command(f"   curl -T my-events.jsonl {cloud.url}/{cloud.bucket}/")
+            given_to = " ".join(f"{name}={value}" for name, value in cloud.environment.items() if "REGION" not in name)
+            command(f"   {given_to} aws s3 cp my-events.jsonl s3://{cloud.bucket}/")
         line("Publish a message:")
         event = json.dumps({"event": "Signup", "properties": {"time": int(time.time()), "distinct_id": "user-1"}})
         if isinstance(self.topic, Topic):
@@ -373,6 +406,9 @@ def _arguments() -> argparse.ArgumentParser:
         help="do without Google's Pub/Sub emulator where gcloud has it: starts sooner",
     )
     parser.add_argument(
+        "--s3", action="store_true", help="run S3, SQS and the handler of AWS Lambda as well (moto's server)"
+    )
+    parser.add_argument(
         "--tls", action="store_true", help="let the stand-in speak HTTPS as well, with a certificate made at the start"
     )
     ports = parser.add_argument_group("ports, all on 127.0.0.1", "0 is any free one")
@@ -413,8 +449,15 @@ def _options() -> Options:
         watch=given.watch.resolve() if given.watch else None,
         bucket=given.bucket,
         emulator=given.emulator,
+        s3=given.s3,
         tls=given.tls,
-        ports=_free({name: getattr(given, name) for name in _PORTS if given.tls or name != "tls_port"}),
+        ports=_free(
+            {
+                name: getattr(given, name)
+                for name in _PORTS
+                if name not in _ONLY_WITH or getattr(given, _ONLY_WITH[name])
+            }
+        ),
     )
 
 

@@ -176,7 +176,7 @@ def test_every_mapping_is_at_home_there(
     assert standin.summary()["received"] == sum(line["imported"] for line in lines.values())
     with Function({**environment, "IMPORT_MAPPING": "heap", "IMPORT_CHECKPOINTS": ""}) as set_to_heap:
         assert set_to_heap.call(announces("heap")) is None
-        [line] = set_to_heap.log("import")
+        [line] = outcomes(set_to_heap, cloud, 1).values()
     assert (line["imported"], line["rejected"]) == (200, 0)
 
 

@@ -273,3 +273,18 @@ def test_changed_settings_count_and_wrong_ones_get_their_sentence(desk: Desk) ->
     bucket = re.search(r"gs://events at (\S+)", desk.sandbox.shown)
     assert bucket
     until(lambda: requests.get(f"{bucket[1]}/storage/v1/b/refused/o", timeout=10).json().get("items"))
+
+
+def test_what_is_written_to_the_local_s3_goes_through_the_handler_of_lambda() -> None:
+    with running(*ANY_PORTS, "--s3", "--s3-port", "0", "--no-emulator") as sandbox:
+        s3 = sandbox.wait_for(r"S3 +s3://events at (http://\S+)")[1]
+        sandbox.wait_for("Ctrl-C stops it all")
+        event = {"event": "Signup", "properties": {"time": 1748736000, "distinct_id": "u"}}
+        requests.put(f"{s3}/events/a.jsonl", data=json.dumps(event), timeout=10).raise_for_status()
+        until(lambda: sandbox.view.summary()["imported"] == 1 or None)
+        sandbox.wait_for(r"s3://events/a\.jsonl")
+        ports = sandbox.ports()
+        sandbox.process.send_signal(signal.SIGINT)
+        assert sandbox.ends() == 0
+        assert sandbox.left() == []
+        assert all(map(is_free, ports))
