@@ -43,7 +43,7 @@ _TAR = b"ustar"
 _TAR_AT = 257
 """https://www.gnu.org/software/tar/manual/html_node/Standard.html"""
 
-_holds_controls = re.compile(rb"[\x00-\x08\x0e-\x1f]").search
+holds_controls = re.compile(rb"[\x00-\x08\x0e-\x1f]").search
 
 
 def not_event_data(head: Head) -> str | None:
@@ -87,7 +87,7 @@ def _cannot_be_told(head: Head, rows: list[bytes]) -> bool:
     if head.is_all:
         return False
     if len(rows) == 1:
-        return not _holds_controls(head.content)
+        return not holds_controls(head.content)
     return rows[-1].lstrip().startswith((b"{", b"["))
 
 

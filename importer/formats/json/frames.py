@@ -102,7 +102,7 @@ class Frame:
         here = window.offset_of(0)
         if self._again < here + at:
             found = _value_on_line(window.text, max(at, self._looked_to - here))
-            self._looked_to = window.offset_of(max(window.text.rfind(b"\n"), 0))
+            self._looked_to = here + (found.start() if found else max(window.text.rfind(b"\n"), 0))
             self._again = here + found.start() if found else -1
         return self._again >= here + at
 

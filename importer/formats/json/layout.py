@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from importer.formats.detect import is_json, is_object
+from importer.formats.detect import holds_controls, is_json, is_object
 from importer.formats.json.elements import first_elements
 from importer.formats.json.frames import KEYS, Arrays, Frame, Wrapped
 from importer.formats.json.window import Element
@@ -55,7 +55,7 @@ def layout(head: Head) -> Layout:
 
 
 def _may_stand_before(text: bytes) -> bool:
-    return not text.startswith(b"<") and text.count(b"\n") <= _MAX_LINES_BEFORE
+    return not (text.startswith(b"<") or holds_controls(text)) and text.count(b"\n") <= _MAX_LINES_BEFORE
 
 
 def _of_arrays(text: bytes, is_all: bool) -> Layout:

@@ -39,13 +39,15 @@ def next_value(text: bytes, first: int, end: int, *, at_end: bool, any_key: bool
     Returns:
         The place in the text, 0 if there is none, or `MORE`.
     """
+    key = key_of(text, first)
+    if not any(any_key or one == key for _, _, one in _objects(text, first + 1, end)):
+        return 0
     broken_at = _broken_at(text, first)
     if broken_at is None and not at_end:
         return 0
-    if key := key_of(text, first):
-        alike = (at for at, _, one in _objects(text, first + 1, end) if one == key)
-        if at := _first_whole(text, alike, at_end=at_end):
-            return at
+    alike = (at for at, _, one in _objects(text, first + 1, end) if one == key)
+    if at := _first_whole(text, alike, at_end=at_end):
+        return at
     if not any_key or broken_at is None:
         return 0
     others = (at for at, key_at, _ in _objects(text, first + 1, end) if key_at + 1 >= broken_at)

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace as changed
 
 from importer.errors import StalePosition, Unreadable
-from importer.formats.detect import has_old_line_ends
+from importer.formats.detect import has_old_line_ends, known_by_its_start
 from importer.formats.json.elements import blocks
 from importer.formats.json.frames import Arrays, BrokenArray, Frame, Wrapped
 from importer.formats.json.layout import layout
@@ -33,7 +33,7 @@ class _State(Struct, frozen=True):
 
 def matches(head: Head) -> bool:
     """Whether this is JSON in another layout than lines."""
-    return layout(head) != "lines"
+    return not known_by_its_start(head.content) and layout(head) != "lines"
 
 
 class Reader:
