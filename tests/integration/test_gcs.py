@@ -7,6 +7,7 @@ import gzip
 import io
 import itertools
 import json
+import lzma
 import os
 import random
 import re
@@ -22,6 +23,7 @@ from typing import Any
 
 import pytest
 import requests
+from backports import zstd
 
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
@@ -166,7 +168,22 @@ LAID_OUT: dict[str, bytes] = {
     "an array, pretty, Windows' ends": json.dumps(JSON, indent=4).replace("\n", "\r\n").encode(),
     "an array, an element a line": b"[\n" + b",\n".join(TEN) + b"\n]\n",
     "an array, a byte order mark": MARK + json.dumps(JSON).encode(),
+    "an array, pretty, returns alone": json.dumps(JSON, indent=2).replace("\n", "\r").encode(),
+    "arrays, one a line": b"".join(b"[%b,%b]\n" % pair for pair in zip(TEN[::2], TEN[1::2], strict=True)),
+    "lines that end with returns": b"\r".join(TEN) + b"\r",
+    "objects, pretty": "\n".join(json.dumps(each, indent=2) for each in JSON).encode(),
+    "objects, pretty, Windows' ends": "\n".join(json.dumps(each, indent=2) for each in JSON)
+    .replace("\n", "\r\n")
+    .encode(),
+    "objects, pretty, returns alone": "\n".join(json.dumps(each, indent=2) for each in JSON)
+    .replace("\n", "\r")
+    .encode(),
+    "objects, nothing between": b"".join(TEN),
+    "wrapped as events": json.dumps({"events": JSON}).encode(),
+    "wrapped as data, pretty": json.dumps({"page": {"next": None}, "data": JSON}, indent=2).encode(),
+    "wrapped as a batch": json.dumps({"batch": JSON, "sentAt": "2025-06-01T00:00:00Z"}).encode(),
     "one event": TEN[0],
+    "one event, pretty": json.dumps(JSON[0], indent=2).encode(),
     "an array of one event": b"[" + TEN[0] + b"]",
 }
 
@@ -175,11 +192,17 @@ def members(content: bytes) -> bytes:
     return b"".join(gzip.compress(content[n : n + 333]) for n in range(0, len(content), 333))
 
 
+def frames(content: bytes) -> bytes:
+    return b"".join(zstd.compress(content[n : n + 333]) for n in range(0, len(content), 333))
+
+
 STORED: dict[str, Callable[[bytes], tuple[str, bytes, dict[str, str]]]] = {
     "plain": lambda content: ("events.jsonl", content, {}),
     "gzip": lambda content: ("events.jsonl.gz", gzip.compress(content), {}),
     "gzip by another name": lambda content: ("events.txt", gzip.compress(content), {"content_type": "text/plain"}),
     "gzip of many members": lambda content: ("events.gz", members(content), {}),
+    "zstd": lambda content: ("events.jsonl.zst", zstd.compress(content), {}),
+    "zstd of many frames, by another name": lambda content: ("events", frames(content), {}),
     "Content-Encoding": lambda content: ("events.jsonl", gzip.compress(content), {"content_encoding": "gzip"}),
     "both": lambda content: ("events.gz", gzip.compress(gzip.compress(content)), {"content_encoding": "gzip"}),
 }
@@ -200,6 +223,36 @@ def test_events_arrive_however_they_are_laid_out_and_stored(standin: Standin, wa
 def test_an_object_with_no_events_is_done_at_once(standin: Standin, way: Way, content: bytes) -> None:
     assert counts(way.put("nothing.jsonl", content)) == ("done", 0, 0, 0, 0)
     assert standin.summary()["requests"] == 0
+
+
+def test_small_objects_on_lines_of_their_own_do_not_make_lines_of_an_array(standin: Standin, way: Way) -> None:
+    events = [json.loads(event(n, items=[{"sku": "a"}], note=[{}])) for n in range(300)]
+    pretty = json.dumps(events, indent=2)
+    content = re.sub(r'\{\s+"sku": "a"\s+\}', '{ "sku": "a" }', pretty)
+    assert '[\n        { "sku": "a" }\n      ]' in content
+    assert counts(way.put("pretty.json", content.encode())) == ("done", 300, 300, 0, 0)
+    assert standin.ids() == {f"id-{n}": 1 for n in range(300)}
+
+
+@pytest.mark.parametrize("first", [b"garbage", b"# exported\tfrom somewhere", b"<html>"])
+def test_what_cannot_be_told_by_its_beginning_is_read(standin: Standin, way: Way, first: bytes) -> None:
+    good = [event(n) for n in range(63)]
+    rows = [first, event(99, text="x" * 1_100_000), *good]
+    summary = way.put("export.jsonl", b"\n".join(rows))
+    assert counts(summary) == ("done", 65, 63, 2, 0)
+    assert standin.ids() == {f"id-{n}": 1 for n in range(63)}
+    assert [one["line"] for one in way.rejects(summary)] == [1, 2]
+
+
+@pytest.mark.parametrize("cut", [1, 30, 60, 90])
+@pytest.mark.parametrize("nth", [0, 4, 9], ids=["first", "middle", "last"])
+def test_an_event_cut_short_costs_itself_alone_in_an_array_on_one_line(
+    standin: Standin, way: Way, nth: int, cut: int
+) -> None:
+    rows = [*TEN[:nth], TEN[nth][:cut], *TEN[nth + 1 :]]
+    summary = way.put("minified.json", b"[" + b",".join(rows) + b"]")
+    assert (summary["imported"], summary["rejected"]) == (9, 1)
+    assert standin.ids() == {f"id-{n}": 1 for n in range(10) if n != nth}
 
 
 # Every kind of bad line
@@ -336,12 +389,19 @@ def test_of_many_rejects_the_first_hundred_are_logged_and_all_are_counted(standi
 # What is no event data
 
 NOISE = random.Random(1)
-PACKED = gzip.compress(b"\n".join(event(n, noise=NOISE.randbytes(300).hex()) for n in range(2_000)))
+ROWS = b"\n".join(event(n, noise=NOISE.randbytes(300).hex()) for n in range(2_000))
+PACKED, ZSTD = gzip.compress(ROWS), zstd.compress(ROWS)
 NO_EVENTS: dict[str, tuple[bytes, str]] = {
     "PNG": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + NOISE.randbytes(5_000), "no event data but a PNG image"),
     "CSV without events": (b"name,time\r\n" + b"Signup,1700000000\r\n" * 5_000, "this table has no column `event`"),
     "Parquet": (b"PAR1" + NOISE.randbytes(5_000) + b"PAR1", "the Parquet file cannot be read"),
-    "bzip2": (bz2.compress(SAMPLE.read_bytes()), "no event data but bzip2"),
+    "bzip2": (bz2.compress(SAMPLE.read_bytes()), "no event data but bzip2: repack it, bzcat FILE.bz2 | gzip"),
+    "xz": (lzma.compress(SAMPLE.read_bytes()), "no event data but xz: repack it, xzcat FILE.xz | gzip"),
+    "ZIP": (b"PK\x03\x04" + NOISE.randbytes(5_000), "no event data but a ZIP archive: repack it, unzip -p FILE.zip"),
+    "7z": (
+        b"7z\xbc\xaf\x27\x1c" + NOISE.randbytes(5_000),
+        "no event data but a 7z archive: repack it, 7z x -so FILE.7z",
+    ),
     "a web page": (b"<!doctype html>\n<html>\n" + b"<p>words</p>\n" * 500, "no event data but XML or HTML"),
     "UTF-16": (SAMPLE.read_bytes().decode().encode("utf-16"), "no event data but UTF-16 text"),
     "noise": (NOISE.randbytes(300_000), "no event data but something"),
@@ -367,6 +427,9 @@ def test_what_is_no_event_data_is_one_clear_error(standin: Standin, way: Way, co
         (PACKED[:-1], "breaks off"),
         (PACKED[:-8] + bytes(8), "damaged"),
         (PACKED + b"and so much more", "damaged"),
+        (ZSTD[: len(ZSTD) * 2 // 3], "the zstd data breaks off"),
+        (frames(ROWS)[:-1], "the zstd data breaks off"),
+        (ZSTD + b"and so much more", "the zstd data is damaged"),
         (b"[" + b",".join(TEN), "the array breaks off before its end"),
         (b"[" + b",".join(TEN) + b"] and more", "something follows the array's end"),
     ],
@@ -375,6 +438,9 @@ def test_what_is_no_event_data_is_one_clear_error(standin: Standin, way: Way, co
         "gzip without its last byte",
         "a wrong checksum",
         "garbage after gzip",
+        "truncated zstd",
+        "zstd without its last byte",
+        "garbage after zstd",
         "half an array",
         "junk",
     ],

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from backports import zstd
 
 from bench.measuring import group, peak_memory
 from sandbox import processes
@@ -106,6 +107,10 @@ DATA = {
     "an array": (b"[" + b",".join(EVENTS) + b"]", IDS),
     "lines": (b"\n".join(EVENTS), IDS),
     "gzipped lines": (gzip.compress(b"\n".join(EVENTS)), IDS),
+    "lines in zstd": (zstd.compress(b"\n".join(EVENTS)), IDS),
+    "several on several lines": ("\n".join(json.dumps(json.loads(one), indent=2) for one in EVENTS).encode(), IDS),
+    "several with nothing between": (b"".join(EVENTS), IDS),
+    "a wrapped array": (b'{"events": [' + b",".join(EVENTS) + b"]}", IDS),
     "a gzipped array": (gzip.compress(b"[" + b",\n".join(EVENTS) + b"]"), IDS),
 }
 SHAPES: dict[str, Callable[[bytes], tuple[bytes, dict[str, str]]]] = {
