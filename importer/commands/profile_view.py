@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from importer.commands.terminal import Column, count, number_of, say, show_table, write
+from importer.commands.terminal import Column, count, either, number_of, say, show_table, write
 
 if TYPE_CHECKING:
     from importer.profile.findings import Finding
@@ -50,13 +50,13 @@ def show(profile: Profile) -> None:
     write("")
     show_table(_PROPERTIES, [_property(one) for one in profile.properties[:_MAX_PROPERTIES]])
     left = [
-        number_of(len(some) - most, what)
-        for some, most, what in (
-            (profile.findings, _MAX_FINDINGS, "more finding"),
-            (profile.events, _MAX_EVENTS, "more event name"),
-            (profile.properties, _MAX_PROPERTIES, "more propertie"),
+        f"{more:,} {either(more, one, several)}"
+        for more, one, several in (
+            (len(profile.findings) - _MAX_FINDINGS, "more finding", "more findings"),
+            (len(profile.events) - _MAX_EVENTS, "more event name", "more event names"),
+            (len(profile.properties) - _MAX_PROPERTIES, "more property", "more properties"),
         )
-        if len(some) > most
+        if more > 0
     ]
     if left:
         say(f"There are {', '.join(left)}: --html and --json have all of them.")

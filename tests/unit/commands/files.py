@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from importer.commands.work import File, State
@@ -10,6 +12,9 @@ from importer.core.rejects.reject import Reject, rejected_record
 from importer.core.report import Report
 from importer.errors import InvalidRecord
 from importer.storage.store import Entry
+from tests.integration.running import Ended
+
+Run = Callable[..., Ended]
 
 
 def entry(name: str = "day/a.jsonl", size: int = 1_000, written: float = 1_700_000_000.0) -> Entry:
@@ -33,3 +38,14 @@ class Kept:
 
     def store(self, rejects: Sequence[Reject]) -> None:
         self.rejects += rejects
+
+
+def event(identifier: str, **properties: Any) -> bytes:
+    known = {"time": 1_700_000_000, "distinct_id": "u", "$insert_id": identifier}
+    return json.dumps({"event": "e", "properties": {**known, **properties}}).encode()
+
+
+def write(*names: str, content: bytes | None = None) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(event(name.replace("/", "-").removesuffix(".jsonl")) if content is None else content)

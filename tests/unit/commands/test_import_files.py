@@ -2,69 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from importer import log
-from importer.__main__ import main
 from importer.commands import backfill
 from importer.commands.interrupts import INTERRUPTED, stopped_by_signals
 from importer.commands.state import state_home, with_state
 from importer.errors import SettingsError
-from importer.settings import ROWS, CredentialKind, Credentials, Settings
+from importer.settings import CredentialKind, Credentials, Settings
 from importer.storage.leases import Leases, Owner
 from importer.storage.store import store
 from sandbox.clients import Bucket, Standin
 from tests.faults.trouble import objects
-from tests.integration.running import Ended
-from tests.unit.commands.files import entry
+from tests.unit.commands.files import Run, entry, event, write
 
 TOKEN = Credentials(CredentialKind.PROJECT_TOKEN, "a-token", "", None)
 SETTINGS = Settings(TOKEN, "http://127.0.0.1:9")
-
-
-Run = Callable[..., Ended]
-
-
-@pytest.fixture
-def run(standin: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command in a folder of its own, with nothing set but where Mixpanel is."""
-    for row in ROWS:
-        monkeypatch.delenv(row.name, raising=False)
-    monkeypatch.setenv("MIXPANEL_PROJECT_TOKEN", "demo")
-    monkeypatch.setenv("MIXPANEL_API_URL", standin.url)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    log.configure("ERROR")
-
-    def ended(*words: str) -> Ended:
-        capsys.readouterr()
-        code = main(list(words))
-        return Ended(code, *capsys.readouterr())
-
-    return ended
-
-
-def event(identifier: str, **properties: Any) -> bytes:
-    known = {"time": 1_700_000_000, "distinct_id": "u", "$insert_id": identifier}
-    return json.dumps({"event": "e", "properties": {**known, **properties}}).encode()
-
-
-def write(*names: str, content: bytes | None = None) -> None:
-    for name in names:
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).write_bytes(event(name.replace("/", "-").removesuffix(".jsonl")) if content is None else content)
 
 
 def test_files_are_imported_once_and_again_where_that_is_asked_for(run: Run, standin: Standin) -> None:
