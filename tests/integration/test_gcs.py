@@ -29,7 +29,7 @@ from sandbox import processes
 from sandbox.clients import Bucket, Standin
 from sandbox.events import BAD_KINDS, Events
 from sandbox.processes import ROOT, Function
-from tests.faults.trouble import objects
+from tests.faults.trouble import objects, stored
 
 FINALIZED = "google.cloud.storage.object.v1.finalized"
 SAMPLE = ROOT / "sandbox" / "data" / "sample-events.jsonl"
@@ -386,6 +386,20 @@ def test_of_many_rejects_the_first_hundred_are_logged_and_all_are_counted(standi
     assert way.function.log("rejects capped")[-1]["source"] == summary["source"]
 
 
+@pytest.mark.parametrize("most", [0, 2])
+def test_of_rejects_that_are_kept_the_log_has_as_many_as_it_may(
+    most: int, start: Start, standin: Standin, bucket: Bucket
+) -> None:
+    settings = {"IMPORT_REJECTS": f"gs://events/{most}", "IMPORT_LOG_REJECTS": str(most)}
+    way = Way(bucket, start(f"logging {most}", MIXPANEL_PROJECT_TOKEN="any", **settings)[0])
+    summary = way.put("five.jsonl", b"\n".join([TEN[0], *[b"null"] * 5]))
+    assert counts(summary) == ("done", 6, 1, 5, 0)
+    assert [reject["line"] for reject in way.rejects(summary)] == [2, 3][:most]
+    (name,) = objects(bucket, f"{most}/")
+    kept = [json.loads(line)["line"] for line in gzip.decompress(stored(bucket, name)).splitlines()]
+    assert kept == [2, 3, 4, 5, 6]
+
+
 # What is no event data
 
 NOISE = random.Random(1)
@@ -661,6 +675,32 @@ def test_a_delivery_that_is_wanted_again_goes_on_from_its_own_checkpoint(
     assert post(way.function, data).ok
     assert counts(way.summary(name, generation, "done")) == ("done", 6_000, 6_000, 0, 0)
     assert sum(standin.ids().values()) < 6_000 + came
+
+
+TIME_LIMIT = 5.0
+
+
+def test_a_slow_transform_is_stopped_in_time_and_goes_on_where_it_was(
+    start: Start, standin: Standin, bucket: Bucket, tmp_path: Path
+) -> None:
+    """What it takes six seconds to make of one block of records is settled, and saved, before the limit of five."""
+    (tmp_path / "slow.py").write_text("import time\ndef slow(record):\n    time.sleep(0.01)\n    return record\n")
+    settings = {"IMPORT_TRANSFORM": "slow:slow", "IMPORT_TIME_LIMIT": str(TIME_LIMIT), "PYTHONPATH": str(tmp_path)}
+    function, _ = start("slow", MIXPANEL_PROJECT_TOKEN="any", IMPORT_CHECKPOINTS="gs://events/slow", **settings)
+    way, name = Way(bucket, function), "slow.jsonl"
+    generation = bucket.put(name, b"\n".join(event(n) for n in range(600)))
+    data = {"bucket": "events", "name": name}
+    began = time.monotonic()
+    assert post(function, data).status_code == 500
+    assert time.monotonic() - began < TIME_LIMIT
+    handed_back = way.summary(name, generation, "handed back")
+    assert handed_back["reason"] == "the time limit came before the end"
+    assert 0 < handed_back["imported"] == handed_back["read"] == len(standin.ids()) < 600
+    assert len(objects(bucket, "slow/")) == 1
+    while not post(function, data).ok:
+        assert len(way.summaries(name, generation)) < 10
+    assert counts(way.summary(name, generation, "done")) == ("done", 600, 600, 0, 0)
+    assert standin.ids() == {f"id-{n}": 1 for n in range(600)}
 
 
 NOTHING_OF_USE = {"unreadable": b"\x89PNG\r\n\x1a\n" + bytes(100), "all rejected": b'{"event": "e"}\nnull\n'}

@@ -259,6 +259,30 @@ async def test_rejects_go_to_the_source_they_are_from_with_their_place(standin: 
     assert standin.ids() == {"g": 1, "b1": 1, "b2": 1}
 
 
+async def test_the_reject_of_an_event_that_a_transform_made_is_the_record_as_it_came(standin: Standin) -> None:
+    async with importing(standin, transform="tests.unit.core.batching.test_batcher:with_another_year") as batcher:
+        with opened(batcher, 1) as sources:
+            records = (event("a"), BLANK, event("both"), event("c"))
+            ((first, second),) = await taken(take(sources, "a message", several(*records)))
+    offset = len(event("a")) + len(BLANK) + 2
+    for reject in (first, second):
+        assert (reject.source, reject.line, reject.offset, reject.records) == ("a message", 3, offset, 1)
+        assert (reject.record(), reject.encoding, reject.whole) == (event("both"), None, False)
+        assert reject.field == "properties.time"
+        assert "must be 1971-01-01 or later" in reject.reason
+    assert [reject.insert_id for reject in (first, second)] == ["both-1", "both-2"]
+    assert standin.ids() == {"a": 1, "both": 1, "c": 1}
+
+
+def with_another_year(record: dict[str, Any]) -> Any:
+    """A transform that makes three of what is called so, two of them from before there were computers."""
+    properties = record["properties"]
+    if properties["$insert_id"] != "both":
+        return record
+    ids = [{"time": 1, "$insert_id": f"both-{n}"} for n in (1, 2)]
+    return [record, *({**record, "properties": {**properties, **one}} for one in ids)]
+
+
 async def test_the_events_of_a_source_share_their_fate_and_neighbours_do_not(standin: Standin) -> None:
     """The first batch fails, with all of a and a part of b; the second, with the rest of b and all of c, does not."""
     standin.faults(fail_first={"status": 503, "requests": 1})
