@@ -88,12 +88,11 @@ def _parquet(table: Table, file: BinaryIO) -> None:
     codec = "snappy" if table.times == 1 else "none"
     group = 50_000 if table.times == 1 else _ROWS_OF_A_GROUP
     with pq.ParquetWriter(file, rows.schema, compression=codec, use_dictionary=table.times == 1) as writer:
-        left = table.events
-        while left:
-            repeats = min(group, left) // table.count + 1
-            some = pa.concat_tables([rows] * repeats).slice(0, min(group, left))
+        for first in range(0, table.events, group):
+            count = min(group, table.events - first)
+            repeats = (first % table.count + count - 1) // table.count + 1
+            some = pa.concat_tables([rows] * repeats).slice(first % table.count, count)
             writer.write_table(some, row_group_size=group)
-            left -= some.num_rows
 
 
 def _avro(table: Table, file: BinaryIO) -> None:

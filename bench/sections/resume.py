@@ -1,6 +1,6 @@
 """A file too large for one delivery: how it is finished over several, and how much of it is read again.
 
-    python -m bench.sections.resume --megabytes 500 --limit 20
+    python -m bench.sections.resume --megabytes 500 --limit 20 --formats ndjson csv
 
 The stand-in takes no more than `--rate` events a second, the function's time limit is `--limit` seconds, and the local
 bucket delivers again what was handed back. What was read is counted by the bucket.
@@ -14,9 +14,13 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.tables import Kind, Table
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
-from sandbox.events import Events, Format
+from sandbox.events import Events
+
+_TABLES: dict[str, Kind] = {"csv": "csv", "parquet": "parquet", "avro": "avro"}
+_FORMATS = ("ndjson", "ndjson.gz", "array", "array.gz", *_TABLES)
 
 EVENT_BYTES = 850
 """A dense event, about."""
@@ -50,11 +54,19 @@ class Resumed:
 
 
 def resume(
-    standin: Standin, bucket: Bucket, events: Events, *, gzipped: bool, limit: int, rate: int, **settings: str
+    standin: Standin,
+    bucket: Bucket,
+    events: Events,
+    *,
+    gzipped: bool = False,
+    table: str | None = None,
+    limit: int,
+    rate: int,
+    **settings: str,
 ) -> Resumed:
     """Brings one file through a function with so many seconds, to a stand-in that takes so many events a second.
 
-    `settings` add to the function's.
+    With a `table` it is one of dense events in that format. `settings` add to the function's.
     """
     standin.reset()
     bucket.reset()
@@ -68,7 +80,10 @@ def resume(
         **settings,
     }
     with tempfile.TemporaryFile() as file:
-        events.write(file, gzip=gzipped)
+        if table:
+            file.write(Table(_TABLES[table], events.count).path().read_bytes())
+        else:
+            events.write(file, gzip=gzipped)
         stored = file.tell()
         file.seek(0)
         bucket.put("events", file)
@@ -79,7 +94,7 @@ def resume(
     ids = standin.ids()
     settled = [0, *(line["imported"] for line in handed_back)]
     return Resumed(
-        kind=f"{events.format}{', gzipped' if gzipped else ''}",
+        kind=f"{table or events.format}{', gzipped' if gzipped else ''}",
         events=events.count,
         missing=len(set(events.ids()) - ids.keys()),
         twice=sum(ids.values()) - len(ids),
@@ -96,10 +111,10 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=500, metavar="N")
     parser.add_argument("--limit", type=int, default=20, metavar="SECONDS")
     parser.add_argument("--rate", type=int, default=12_000, metavar="EVENTS", help="events a second, at most")
+    parser.add_argument("--formats", nargs="+", choices=_FORMATS, default=_FORMATS, metavar="|".join(_FORMATS))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
     given = parser.parse_args()
     count = given.megabytes * 1_000_000 // EVENT_BYTES
-    kinds: list[tuple[Format, bool]] = [("ndjson", False), ("ndjson", True), ("array", False), ("array", True)]
     found = []
     with (
         processes.service("sandbox.mixpanel", "--port", "0") as mixpanel,
@@ -107,9 +122,17 @@ def main() -> None:
     ):
         bucket = Bucket(storage.url, str(storage.ready["bucket"]))
         print(f"{'file':18} {'stored MB':>10} {'deliveries':>10} {'read again':>10} {'sent twice':>10} {'missing':>8}")
-        for format_, gzipped in kinds:
-            events = Events(count, "dense", format=format_)
-            one = resume(Standin(mixpanel.url), bucket, events, gzipped=gzipped, limit=given.limit, rate=given.rate)
+        for name in given.formats:
+            events = Events(count, "dense", format="array" if name.startswith("array") else "ndjson")
+            one = resume(
+                Standin(mixpanel.url),
+                bucket,
+                events,
+                gzipped=name.endswith(".gz"),
+                table=name if name in _TABLES else None,
+                limit=given.limit,
+                rate=given.rate,
+            )
             found.append(one)
             print(
                 f"{one.kind:18} {one.stored / 1e6:10.0f} {one.deliveries:10} {one.again:10.1%} "

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import io
 from collections import OrderedDict
-from itertools import groupby
+from itertools import groupby, takewhile
 from threading import Lock
 
 from importer.records import Readable
 
-_MAX_HELD_BYTES = 16 << 20
-"""All pieces that are held. As many columns as there are share them."""
+_CELL_BYTES = 1 << 14
+"""What is held is held by so many bytes."""
 
-_MIN_PIECE_BYTES = 1 << 14
-_MAX_PIECE_BYTES = 1 << 20
-"""Where a range takes 50 ms, a megabyte at a time is 20 MB a second, of data that is compressed several times."""
+_MAX_HELD_BYTES = 16 << 20
+"""All that is held. As many columns as there are share it."""
+
+_MIN_RUN_BYTES, _MAX_RUN_BYTES = 1 << 15, 1 << 20
+"""What is read at a time: little where reading jumps, since pages that are not wanted are passed over by their headers,
+and twice as much each time that it goes on. A range takes 50 ms, so a megabyte at a time is 20 MB a second."""
 
 
 class Pieces:
@@ -35,15 +38,17 @@ class Pieces:
         self._stored = stored
         self.size = stored.size or 0
         self.failure: Exception | None = None
-        self._piece_bytes = _MAX_PIECE_BYTES
         self._held: OrderedDict[int, bytes] = OrderedDict()
+        self._readers = 1
+        self._runs: OrderedDict[int, int] = OrderedDict()  # where reading may go on, and how much was read before that
+        self._seen = bytearray(self.size // _CELL_BYTES + 1)  # the cells that were read at any time
         self._lock = Lock()
 
     def share(self, readers: int) -> None:
-        """Makes pieces small enough for so many places to be read side by side, each with two of its own."""
-        wanted = _MAX_HELD_BYTES // (2 * readers + 2)
-        self._piece_bytes = min(max(wanted, _MIN_PIECE_BYTES), _MAX_PIECE_BYTES)
+        """Lets so many places be read side by side."""
+        self._readers = readers
         self._held.clear()
+        self._runs.clear()
 
     def read(self, start: int, count: int) -> bytes:
         """`count` bytes from `start` on; fewer at the end.
@@ -54,23 +59,38 @@ class Pieces:
         count = max(min(count, self.size - start), 0)
         if not count:
             return b""
-        size = self._piece_bytes
-        numbers = range(start // size, (start + count - 1) // size + 1)
+        numbers = range(start // _CELL_BYTES, (start + count - 1) // _CELL_BYTES + 1)
         with self._lock:
-            pieces = {number: self._held[number] for number in numbers if number in self._held}
-            for _, run in groupby(
-                enumerate(number for number in numbers if number not in pieces), lambda pair: pair[1] - pair[0]
-            ):
-                missing = [number for _, number in run]
-                fetched = self._fetch(missing[0] * size, len(missing) * size)
-                for nth, number in enumerate(missing):
-                    pieces[number] = fetched[nth * size : (nth + 1) * size]
-            self._hold(pieces)
-        whole = b"".join(pieces[number] for number in numbers)
-        first = start - numbers[0] * size
+            cells = {number: self._held[number] for number in numbers if number in self._held}
+            missing = [number for number in numbers if number not in cells]
+            for _, run in groupby(enumerate(missing), lambda pair: pair[1] - pair[0]):
+                wanted = [number for _, number in run]
+                cells |= self._fetched(wanted[0], len(wanted))
+            self._hold(cells, read_through=numbers[:-1])
+        whole = b"".join(cells[number] for number in numbers)
+        first = start - numbers[0] * _CELL_BYTES
         return whole[first : first + count]
 
-    def _fetch(self, start: int, count: int) -> bytes:
+    def _fetched(self, first: int, count: int) -> dict[int, bytes]:
+        """The cells from `first` on, at least so many, and some of those that are likely to be asked for next."""
+        ahead = range(first + count, min(first + self._run(first), len(self._seen)))
+        count += sum(1 for _ in takewhile(lambda number: not self._seen[number], ahead))  # not what another has read
+        self._seen[first : first + count] = b"\1" * count
+        data = self._range(first * _CELL_BYTES, count * _CELL_BYTES)
+        self._runs[first + count] = count
+        while len(self._runs) > self._readers:
+            self._runs.popitem(last=False)
+        return {first + nth: data[nth * _CELL_BYTES : (nth + 1) * _CELL_BYTES] for nth in range(count)}
+
+    def _run(self, first: int) -> int:
+        """How many cells to read from there on: all places that are read together may hold half of what is held."""
+        share = _MAX_HELD_BYTES // (2 * self._readers + 2) // _CELL_BYTES
+        least = max(min(_MIN_RUN_BYTES // _CELL_BYTES, share), 1)
+        before = self._runs.pop(first, 0)
+        room = _MAX_HELD_BYTES // _CELL_BYTES // 2 - sum(self._runs.values())
+        return max(min(2 * before, _MAX_RUN_BYTES // _CELL_BYTES, max(room, before)), least)
+
+    def _range(self, start: int, count: int) -> bytes:
         wanted = min(count, self.size - start)
         try:
             data = self._stored.range(start, wanted)
@@ -81,11 +101,12 @@ class Pieces:
             raise
         return data
 
-    def _hold(self, pieces: dict[int, bytes]) -> None:
-        for number, piece in pieces.items():
-            self._held[number] = piece
-            self._held.move_to_end(number)
-        while len(self._held) * self._piece_bytes > _MAX_HELD_BYTES:
+    def _hold(self, cells: dict[int, bytes], read_through: range) -> None:
+        """Holds cells; those that were read through are the first to be let go."""
+        for number, cell in cells.items():
+            self._held[number] = cell
+            self._held.move_to_end(number, last=number not in read_through)
+        while len(self._held) * _CELL_BYTES > _MAX_HELD_BYTES:
             self._held.popitem(last=False)
 
 
