@@ -63,7 +63,7 @@ def test_a_preview_shows_what_would_be_sent_and_what_did_what(run: Run, standin:
         "",
         "",
     ]
-    assert ended.out.split("\n")[14].startswith("  → rejected: is not JSON")
+    assert ended.out.split("\n")[14].startswith("  → rejected by importer: is not JSON")
     assert ended.err == "Of 2 events 1 would be imported, 1 would be rejected; nothing was sent.\n"
     assert standin.summary()["requests"] == 0
 
@@ -78,7 +78,14 @@ def test_a_preview_recognises_a_shape_and_says_what_its_mapping_made(run: Run) -
     lines = ended.out.split("\n")
     assert lines[0] == "a.jsonl, line 1, recognised as segment"
     assert lines[2:4] == ["  → imported, made by mapping auto: segment", '      event: "Signed Up"']
-    assert '    +   plan: "pro"' in lines
+    assert lines[4:10] == [
+        '        plan: "pro"',
+        "    +   time: 1748736000000",
+        '    +   $user_id: "u"',
+        '    +   distinct_id: "u"',
+        '    +   $insert_id: "m-1"',
+        "    +   ip: 0  (set by the importer)",
+    ]
     assert ended.err.split("\n") == [
         "Of 2 events 2 would be imported; nothing was sent.",
         "Without IMPORT_MAPPING an import takes Mixpanel's own events alone; here each shape is recognised (auto).",
