@@ -13,15 +13,14 @@ from itertools import islice, takewhile
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Struct
 from starlette.requests import Request as HttpRequest
 from starlette.responses import StreamingResponse
 
-from importer.mixpanel.judge import Event
+from sandbox.mixpanel.feed_rows import Refused, Shown, of_standin, refused, shown
 from sandbox.mixpanel.import_log import Source, SourceReject, grouped
-from sandbox.mixpanel.reject_groups import event_and_user, kind_of
 from sandbox.mixpanel.state import Sandbox
-from sandbox.mixpanel.store import Batch, Reject, Request
+from sandbox.mixpanel.store import Request
+from sandbox.mixpanel.wanted import Wanted
 
 TICK = 0.4
 """Seconds between two messages."""
@@ -35,98 +34,10 @@ MAX_EXAMINED = 2_000
 """Events that are looked at for one message."""
 FIRST_ROWS = 200
 """Rows of each kind in the first message."""
-MAX_TEXT = 32_000
-"""Characters of one event that are shown."""
-
 _FIRST_REJECTS = 1_000
 """Rejects of the stand-in's own that are looked at."""
 
 T = TypeVar("T")
-
-_decode = msgspec.json.Decoder(Event).decode
-
-
-class Wanted(Struct, frozen=True):
-    """What to show: that whose name, user and source contain these texts, whatever their case.
-
-    Attributes:
-        event, user, source: of events and rejects; requests and sources have a source alone.
-        reason: of rejects: a part of it, or the kind of the group.
-        answer: of requests: the status, or a part of what is said of it.
-        request: the number of a request, for its events and rejects, and for itself.
-    """
-
-    event: str = ""
-    user: str = ""
-    source: str = ""
-    reason: str = ""
-    answer: str = ""
-    request: str = ""
-
-    @classmethod
-    def by(cls, request: HttpRequest) -> Wanted:
-        """What a request's query asks for."""
-        return cls(**{name: request.query_params.get(name, "").strip().casefold() for name in cls.__struct_fields__})
-
-    def includes(self, batch: Batch, line: bytes) -> bool:
-        """Whether an event is one of them."""
-        if self.source not in batch.source.casefold() or self.request not in {"", str(batch.request)}:
-            return False
-        if not self.event and not self.user:
-            return True
-        event = _decode(line)
-        return self.event in event.event.casefold() and self.user in event.properties.distinct_id.casefold()
-
-    def includes_request(self, request: Request) -> bool:
-        """Whether a request is one of them."""
-        said = f"{request.status or 'no answer'} {request.fault or ''} {request.reason} {request.path}"
-        return (
-            self.source in request.source.casefold()
-            and self.answer in said.casefold()
-            and self.request in {"", str(request.n)}
-        )
-
-    def includes_reject(self, reject: SourceReject, *, of_any_kind: bool = False) -> bool:
-        """Whether a reject is one of them; where `of_any_kind`, whatever its reason."""
-        return (
-            (not self.source or self.source in reject.source.casefold())
-            and (of_any_kind or self.reason == reject.kind.casefold() or self.reason in reject.reason.casefold())
-            and (not self.event or self.event in reject.event.casefold())
-            and (not self.user or self.user in (reject.user or reject.event).casefold())
-        )
-
-    def includes_source(self, source: Source) -> bool:
-        """Whether a source is one of them."""
-        return self.source in source.name.casefold() or self.source.startswith(source.name.casefold() + "#")
-
-
-class Shown(Struct, frozen=True):
-    """One event as the page shows it; `text` is its JSON, indented, the numbers as they were written."""
-
-    at: float
-    request: int
-    source: str
-    event: str
-    user: str
-    time: float
-    insert_id: str
-    text: str
-    bytes: int
-
-
-class Refused(Struct, frozen=True):
-    """One reject as the page shows it, whoever made it: the importer, or the stand-in."""
-
-    at: float
-    source: str
-    line: int | None
-    field: str | None
-    reason: str
-    insert_id: str | None
-    event: str
-    kind: str
-    name: str
-    user: str
 
 
 def stream(sandbox: Sandbox, request: HttpRequest) -> StreamingResponse:
@@ -203,7 +114,7 @@ class Feed:
 
     def _newest(self, most: int) -> list[Shown]:
         found = (pair for pair in self._store.newest() if self._wanted.includes(*pair))
-        return [_shown(*pair) for pair in islice(found, most)]
+        return [shown(*pair) for pair in islice(found, most)]
 
     def _sample(self) -> list[Shown]:
         """Some of the events that are new, evenly spread over the newest of them."""
@@ -211,7 +122,7 @@ class Feed:
         new = ((batch, line) for batch in batches for line in reversed(batch.lines))
         found = [pair for pair in islice(new, MAX_EXAMINED) if self._wanted.includes(*pair)]
         step = 1 if len(found) <= MAX_ALL else -(-len(found) // MAX_ROWS)
-        return [_shown(*pair) for pair in found[::step]]
+        return [shown(*pair) for pair in found[::step]]
 
     def _new_requests(self, most: int) -> list[Request]:
         new, self._requests = self._store.finished - self._requests, self._store.finished
@@ -223,7 +134,7 @@ class Feed:
         return self._sandbox.reports.rejects if self._heard else self._store_rejects()
 
     def _store_rejects(self) -> Sequence[SourceReject]:
-        return [_by_standin(each) for each in list(self._store.rejects)[-_FIRST_REJECTS:]]
+        return [of_standin(each) for each in list(self._store.rejects)[-_FIRST_REJECTS:]]
 
     def _rejects_taken(self) -> int:
         return self._sandbox.reports.rejects_taken if self._heard else self._store.rejected
@@ -234,7 +145,7 @@ class Feed:
         if not new:
             return []
         found = islice(reversed(self._all_rejects()), new)
-        return [_refused(each) for each in islice(filter(self._wanted.includes_reject, found), most)]
+        return [refused(each) for each in islice(filter(self._wanted.includes_reject, found), most)]
 
     def _groups(self) -> dict[str, Any] | None:
         """The rejects that are wanted, whatever their reason, by what their reasons have in common."""
@@ -292,49 +203,3 @@ class Feed:
 def _last(rows: Sequence[T], new: int, most: int) -> list[T]:
     """The last `new` of the rows, `most` at most, the newest first."""
     return list(islice(reversed(rows), min(new, most)))
-
-
-def _shown(batch: Batch, line: bytes) -> Shown:
-    event = _decode(line)
-    whole = len(line) <= MAX_TEXT
-    return Shown(
-        at=batch.at,
-        request=batch.request,
-        source=batch.source,
-        event=event.event,
-        user=event.properties.distinct_id,
-        time=event.properties.time,
-        insert_id=event.properties.insert_id,
-        text=(msgspec.json.format(line, indent=2) if whole else line[:MAX_TEXT]).decode(errors="replace"),
-        bytes=len(line),
-    )
-
-
-def _refused(reject: SourceReject) -> Refused:
-    return Refused(
-        at=reject.at,
-        source=reject.source,
-        line=reject.line,
-        field=reject.field,
-        reason=reject.reason,
-        insert_id=reject.insert_id,
-        event=reject.event,
-        kind=reject.kind,
-        name=reject.name,
-        user=reject.user,
-    )
-
-
-def _by_standin(reject: Reject) -> SourceReject:
-    name, user = event_and_user(reject.event)
-    return SourceReject(
-        at=reject.at,
-        source=reject.source or f"request {reject.request}",
-        field=reject.field,
-        reason=reject.message,
-        insert_id=reject.insert_id,
-        event=reject.event,
-        kind=kind_of(reject.message),
-        name=name,
-        user=user,
-    )

@@ -18,6 +18,7 @@ import requests
 from msgspec import Struct
 
 from importer.core.rejects.reject import Reject
+from sandbox.clients import Bucket
 from sandbox.mixpanel.surroundings import Surroundings
 from sandbox.processes import ROOT, without_settings
 
@@ -123,6 +124,11 @@ class StoredRejects:
         answer.raise_for_status()
         content = answer.content
         return bytes(gzip.decompress(content)) if content.startswith(b"\x1f\x8b") else content
+
+
+def stored_rejects(around: Surroundings, bucket: Bucket | None) -> StoredRejects | None:
+    """The rejects that the functions store; None where they store none in the local bucket."""
+    return StoredRejects(bucket.url, around.rejects) if around.rejects and bucket else None
 
 
 _COUNT = re.compile(r"(imported|dropped|rejected again|unreadable) ([\d,]+)")

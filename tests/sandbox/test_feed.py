@@ -10,11 +10,12 @@ import pytest
 
 from importer.mixpanel import judge
 from sandbox.mixpanel.dedupe import Known
-from sandbox.mixpanel.feed import FIRST_ROWS, MAX_ROWS, Feed, Wanted
+from sandbox.mixpanel.feed import FIRST_ROWS, MAX_ROWS, Feed
 from sandbox.mixpanel.import_log import MAX_RUNS, MAX_SOURCES, Reports, grouped
 from sandbox.mixpanel.reject_groups import event_and_user
 from sandbox.mixpanel.state import Sandbox
 from sandbox.mixpanel.store import RECENT_EVENTS, Batch, Request, Store
+from sandbox.mixpanel.wanted import Wanted
 
 NOW = 1_750_000_000.0
 
