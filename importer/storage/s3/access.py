@@ -127,7 +127,8 @@ def sentence(start: str) -> Iterator[None]:
     except of_boto.ClientError as error:
         raise StorageError(f"{start}: {_told(error)}") from error
     except Exception as error:
-        raise StorageError(f"{start}: {type(error).__name__}: {error}") from error
+        told = " ".join(str(error).split())  # some are several lines
+        raise StorageError(f"{start}: {type(error).__name__}: {told}") from error
 
 
 def _told(error: of_boto.ClientError) -> str:

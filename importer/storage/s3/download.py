@@ -85,8 +85,8 @@ def _checksum(head: dict[str, Any]) -> Checksum | None:
     parts may be one of the parts' checksums:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
     """
-    if head.get("ChecksumType") == "COMPOSITE":
-        return None
+    if head.get("ChecksumType", "" if "-" in head["ETag"] else "FULL_OBJECT") != "FULL_OBJECT":
+        return None  # an ETag with a dash is of an upload in parts
     for kind in ("CRC64NVME", "CRC32C", "CRC32"):
         shown = head.get(f"Checksum{kind}")
         if shown and "-" not in shown and (extend := _extending(kind)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import random
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from awscrt import checksums
+from boto3.s3.transfer import TransferConfig
 
 from importer.errors import SourceCorrupted, SourceGone, StorageError
 from importer.storage.checkpoints import ReadTo
@@ -159,7 +161,28 @@ def test_what_another_reading_knew_by_another_checksum_is_read_again(cloud: Clou
 
 def test_where_a_checksum_cannot_be_computed_the_length_is_what_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "awscrt", None)
-    assert s3_download._checksum({"ChecksumCRC64NVME": "AAAAAAAAAAA=", "ChecksumType": "FULL_OBJECT"}) is None
+    head = {"ETag": '"e"', "ChecksumCRC64NVME": "AAAAAAAAAAA=", "ChecksumType": "FULL_OBJECT"}
+    assert s3_download._checksum(head) is None
+
+
+def test_an_upload_in_parts_is_read_whole_and_listed_as_it_is_opened(cloud: Cloud) -> None:
+    """Of which S3, and moto, may keep a checksum of the parts' checksums."""
+    content = random.Random(2).randbytes(11 << 20)
+    in_parts = TransferConfig(multipart_threshold=5 << 20, multipart_chunksize=5 << 20)
+    cloud.s3.upload_fileobj(io.BytesIO(content), cloud.bucket, "big", Config=in_parts)
+    objects = store("s3://events/", QUICK)
+    download = objects.open("s3://events/big")
+    assert b"".join(download.chunks()) == content
+    assert isinstance(download, Download)
+    [entry] = objects.entries("s3://events/big")
+    assert entry.source == download.source
+    assert download.source.endswith("-3")
+
+
+@pytest.mark.parametrize("address", ["s3://UPPER CASE/x", "s3://no-such-bucket/x"])
+def test_what_is_no_bucket_is_a_sentence(cloud: Cloud, address: str) -> None:
+    with pytest.raises(StorageError, match=rf"^{address} cannot be read: [^\n]+$"):
+        store(address, QUICK).read(address)
 
 
 @pytest.mark.parametrize("deleted", [False, True], ids=["overwritten", "deleted"])
