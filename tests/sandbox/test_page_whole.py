@@ -315,7 +315,9 @@ def test_a_file_with_three_kinds_of_bad_lines_is_brought_in_from_the_page_alone(
     desk: Desk, page: Page, picture: Any
 ) -> None:
     """The walk that the README shows, with its mapping, its file and its pictures."""
-    (mapping,) = re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
+    walk = README.read_text().partition("### From a file to its events")[2].partition("\n## ")[0]
+    (mapping,) = re.findall(r"```toml\n(.*?)```", walk, re.DOTALL)
+    assert all(f"`{after}`" in walk for after in MENDED.values())
     pick(page, str(desk.mapping))
     so_far = len(desk.sandbox.shown)
     desk.mapping.write_text(mapping)
@@ -362,6 +364,8 @@ def test_a_file_with_three_kinds_of_bad_lines_is_brought_in_from_the_page_alone(
     expect(page.locator("#imported")).to_have_text("10")
     page.get_by_role("button", name="Clear", exact=True).click()
     expect(page.locator("#reject-rows details")).to_have_count(0)
+    expect(page.locator("#uploads li")).to_contain_text("sent again: 5 imported, 0 rejected")
+    page.evaluate("scrollTo(0, 0)")
     picture(page, "walk-3-sent-again")
     tab(page, "Sources")
     expect(page.locator("#source-rows .badge")).to_have_text("sent again")

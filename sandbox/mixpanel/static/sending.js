@@ -13,6 +13,7 @@ async function upload(file) {
   const item = make("li", {}, make("b", {}, file.name), " ", said);
   $("uploads").prepend(item);
   while ($("uploads").childElementCount > MOST) $("uploads").lastElementChild.remove();
+  for (const [name, known] of uploads) if (!known.item.isConnected) uploads.delete(name);
   try {
     const { name, generation } = await ask(`sandbox/upload?${new URLSearchParams({ name: file.name })}`, file);
     said.textContent = `written to ${name}; ${waits()}`;
@@ -37,10 +38,9 @@ function finish(source) {
       continue;
     }
     const counted = run.read ? `: ${whole(run.imported)} imported, ${whole(run.rejected)} rejected` : "";
-    said.className = run.outcome === "done" ? "hint" : "reason";
+    said.className = ["done", "sent again"].includes(run.outcome) ? "hint" : "reason";
     said.textContent = `${run.outcome}${counted}${run.reason ? `; ${run.reason}` : ""}`;
-    if (run.outcome === "handed back") continue;
-    uploads.delete(name);
+    if (run.outcome === "handed back" || item.querySelector(".links")) continue;
     const to = (tab, text) => make("button", { type: "button", class: "link", onclick: () => go({ ...none, tab, source: source.name }) }, text);
     item.append(make("span", { class: "links" }, to("events", "Events"), run.rejected ? to("rejects", "Rejects") : null, to("batches", "Batches")));
   }
