@@ -158,7 +158,7 @@ def _in_our_order(found: Sequence[Entry]) -> list[Entry]:
     task, tasks = _task(os.environ)
     shares: list[list[Entry]] = [[] for _ in range(tasks)]
     for one in found:
-        shares[zlib.crc32(one.address.encode()) % tasks].append(one)
+        shares[zlib.crc32(one.source.encode()) % tasks].append(one)
     return [one for share in [*shares[task:], *shares[:task]] for one in share]
 
 

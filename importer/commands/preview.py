@@ -177,7 +177,7 @@ def _object(source: str, line: int, explained: Explanation) -> dict[str, Any]:
         "outcomes": [
             {
                 "fate": one.fate,
-                "event": msgspec.Raw(one.event) if one.event else None,
+                "event": msgspec.json.decode(one.event) if one.event else None,
                 "touches": one.touches,
                 "reason": one.reason,
                 "field": one.field,

@@ -144,6 +144,6 @@ def _check_paths(write_filters: str | None, html: str | None) -> None:
 
 def _write(path: str, text: str) -> None:
     try:
-        Path(path).write_text(text, encoding="utf-8")
+        Path(path).write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         raise SettingsError(f"{path} cannot be written: {error.strerror or error}.") from None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from importer.commands.terminal import count, duration, is_terminal, moving, number_of, say
+from importer.commands.terminal import count, duration, is_terminal, moving, number_of, printable, say
 from importer.commands.work import File
 
 if TYPE_CHECKING:
@@ -128,6 +128,7 @@ def told(file: File) -> str:
 
 def short(address: str) -> str:
     """An address, cut at its beginning where it is long: what tells files apart comes last."""
+    address = printable(address)
     return address if len(address) <= _MAX_NAME else f"…{address[1 - _MAX_NAME :]}"
 
 

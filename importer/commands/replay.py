@@ -14,7 +14,7 @@ from importer.commands.days import Bounds
 from importer.commands.dry_run import DryRun
 from importer.commands.options import Command, as_json, settings_here
 from importer.commands.reject_file import Replay, replay
-from importer.commands.terminal import moving, number_of, say, show_json
+from importer.commands.terminal import moving, number_of, say, show_json, write
 from importer.core.pipeline import Pipeline
 from importer.core.rejects.reject import Reject, RejectSink
 from importer.reject_sinks.file import FileSink
@@ -67,7 +67,7 @@ def command(
     if as_json:
         show_json({**report.counts(), "repeated": total.repeated, "unreadable": total.unreadable, "files": len(files)})
     else:
-        print(
+        write(
             f"{'would import' if dry_run else 'imported'} {report.imported:,}, dropped {report.dropped:,}, "
             f"rejected again {report.rejected:,}, repeated {total.repeated:,}, unreadable {total.unreadable:,}"
         )

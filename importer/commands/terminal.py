@@ -3,6 +3,7 @@ there is a terminal, plain lines where there is none. rich is imported only for 
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
 
 _PER_SECOND = 4
 _PLAIN_SECONDS = 10.0
+
+_HARMFUL = {
+    **{code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))},
+    **dict.fromkeys((*range(0xD800, 0xE000), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd"),
+    **{0xDC00 + byte: f"\\x{byte:02x}" for byte in range(128, 256)},
+    ord("\n"): "\\n",
+    ord("\t"): " ",
+}
+"""What stands for characters that move the cursor, turn the text around, or are bytes of a name that is no text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,7 @@ def console(*, error: bool = False) -> Console:
 
 def say(sentence: str, style: str | None = None) -> None:
     """Writes a line to standard error; above the lines that move, where there are any."""
+    sentence = printable(sentence)
     if is_terminal():
         console(error=True).print(sentence, style=style, markup=False, soft_wrap=True)
     else:
@@ -62,6 +73,7 @@ def say(sentence: str, style: str | None = None) -> None:
 
 def write(text: str, style: str | None = None) -> None:
     """Writes a line of a result to standard output."""
+    text = printable(text)
     if is_terminal(sys.stdout):
         console().print(text, style=style, markup=False)
     else:
@@ -76,6 +88,7 @@ def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], total: 
         rows: the cells, as they are to be read.
         total: the cells of a last row, that sums up.
     """
+    rows = [[*map(printable, row)] for row in rows]
     if not is_terminal(sys.stdout):
         print("\n".join(_lines(columns, [*rows, *([total] if total else [])])))
         return
@@ -99,7 +112,16 @@ def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], total: 
 
 def show_json(value: Any) -> None:
     """Writes a result for machines: one JSON value, on one line, to standard output."""
-    print(msgspec.json.encode(value).decode(), flush=True)
+    try:
+        text = msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:  # a name of a file that is no text
+        text = printable(json.dumps(msgspec.to_builtins(value), ensure_ascii=False)).replace("\\x", "\\\\x")
+    print(text, flush=True)
+
+
+def printable(text: str) -> str:
+    """A text that does no harm in a terminal, and keeps to its line: names of files and data may hold anything."""
+    return text.translate(_HARMFUL)
 
 
 def count(number: float) -> str:

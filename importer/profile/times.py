@@ -73,7 +73,7 @@ class Read:
             return found / 1_000
         else:
             self.written["unreadable"] += 1
-            if len(self.odd) < 3:
+            if len(self.odd) < 3 and str(time)[:60] not in self.odd:
                 self.odd.append(str(time)[:60])
         return float("nan")
 

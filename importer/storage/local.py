@@ -29,13 +29,13 @@ class LocalFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.name = str(path)
+        self.name = _text(str(path))
         try:
             found = path.stat()
         except FileNotFoundError:
             raise SourceGone(f"there is no file {path}") from None
         self.size = found.st_size
-        self.source = f"{path.resolve()}#{found.st_mtime_ns}.{found.st_size}"
+        self.source = f"{_text(str(path.resolve()))}#{found.st_mtime_ns}.{found.st_size}"
         self.written = found.st_mtime
 
     def range(self, start: int, count: int) -> bytes:
@@ -65,6 +65,11 @@ class LocalFile:
             raise SourceGone(f"{self._path} has been deleted since it was found") from None
         except OSError as error:
             raise StorageError(f"{self._path} cannot be read: {error.strerror or error}") from error
+
+
+def _text(path: str) -> str:
+    """A path as text, also where its bytes are none: what is written down about it is text."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 class StandardInput:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +190,30 @@ def test_a_topic_is_checked(run: Run, emulator: Emulator, publisher: PublisherCl
     found = run("check", topic.replace("checked", "none"), **host)
     assert f"✓ rejects: {topic} can be published to." in found.out
     assert f"✗ {topic.replace('checked', 'none')}: " in found.out
+
+
+@pytest.mark.timeout(60)
+def test_ctrl_c_stops_a_profile_and_shows_what_was_seen(environment: Mapping[str, str], here: Path) -> None:
+    lines = b"\n".join(event(str(nth)) for nth in range(3_000))
+    words = [sys.executable, "-m", "importer", "profile", "-"]
+    with (
+        (here / "out").open("wb") as out,
+        subprocess.Popen(
+            words, cwd=here, env=environment, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE
+        ) as running,
+    ):
+        assert running.stdin
+        assert running.stderr
+        running.stdin.write(lines)
+        running.stdin.flush()
+        time.sleep(3)
+        running.send_signal(signal.SIGINT)
+        said = running.stderr.readline()
+        with suppress(BrokenPipeError):
+            for _ in range(5):
+                running.stdin.write(lines)
+            running.stdin.close()
+        said += running.stderr.read()
+    assert running.returncode == 130
+    assert said == b"Stopping: what was read so far is shown. Ctrl-C once more ends it at once.\n"
+    assert " events of 1 name and 1 user, " in (here / "out").read_text()

@@ -228,3 +228,25 @@ def test_there_need_be_no_home(command: str, environment: Mapping[str, str], her
     )
     assert "Traceback" not in ended.stderr
     assert ended.returncode in {0, 1}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_file_may_be_called_what_it_likes(command: str, environment: Mapping[str, str], here: Path) -> None:
+    """A name of bytes that are no text, an escape sequence, a line break, and what would be a glob."""
+    folder = here / "a [x]*?"
+    folder.mkdir()
+    for name in (b"bad\xff.jsonl", b"\x1b[2J.jsonl", b"line\nbreak.jsonl", b"-"):
+        (folder / os.fsdecode(name)).write_bytes(event(name.hex()))
+    for words in ([], ["--json"]):
+        ended = subprocess.run(
+            [sys.executable, "-m", "importer", command, "a [x]*?", *COMMANDS[command], *words],
+            cwd=here,
+            env={**environment, "LC_ALL": "C.UTF-8", "PYTHONUTF8": "0"},
+            capture_output=True,
+            check=False,
+        )
+        assert b"Traceback" not in ended.stderr
+        assert not {b"\xff", b"\x1b"} & {bytes([one]) for one in ended.stdout + ended.stderr}
+        assert ended.returncode in {0, 1}
+        if words:
+            json.loads(ended.stdout)

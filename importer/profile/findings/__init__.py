@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from importer.profile.findings import identity, names, privacy, times, values
-from importer.profile.findings.finding import LEVELS, Finding, Seen
+from importer.profile.findings.finding import LEVELS, Finding, Seen, so_many
 
 __all__ = ["FAMILIES", "Finding", "Seen", "find"]
 
@@ -38,6 +38,6 @@ def _rejected(seen: Seen) -> Iterator[Finding]:
             about=None,
             count=number,
             share=number / total,
-            sentence=f"{number:,} records would be rejected: {reason}.",
+            sentence=f"{so_many(number, 'record', 'would be', 'would be')} rejected: {reason}.",
             examples=seen.where.get(reason, []),
         )

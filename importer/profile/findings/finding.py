@@ -73,6 +73,11 @@ class Seen:
         return quoted(shown(("properties", name))) if self.are_own else None
 
 
+def so_many(number: int, noun: str, one: str = "is", several: str = "are") -> str:
+    """So many things, and the verb that goes with them."""
+    return f"{number:,} {noun} {one}" if number == 1 else f"{number:,} {noun}s {several}"
+
+
 def percent(share: float) -> str:
     """A share, as people read it."""
     if 0 < share < 0.001:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from importer.profile.advice import Advice
-from importer.profile.findings.finding import Finding, Seen, percent
+from importer.profile.findings.finding import Finding, Seen, percent, so_many
 from importer.profile.times import AHEAD, DAY, HOUR, YEARS_BACK
 
 _UNITS = {"us": "microseconds", "ns": "nanoseconds"}
@@ -26,7 +26,7 @@ def findings(seen: Seen) -> Iterator[Finding]:
             about="time",
             count=none,
             share=none / seen.facts.count,
-            sentence=f"{none:,} events have no time that can be read, and Mixpanel takes none without.",
+            sentence=f"{so_many(none, 'event', 'has', 'have')} no time that can be read: Mixpanel takes none without.",
             examples=times.odd,
         )
 
@@ -43,7 +43,7 @@ def _units(seen: Seen) -> Iterator[Finding]:
             about="time",
             count=written[unit],
             share=written[unit] / seen.facts.count,
-            sentence=f"{written[unit]:,} times are in {title}: Mixpanel takes seconds and milliseconds.",
+            sentence=f"{so_many(written[unit], 'time')} in {title}: Mixpanel takes seconds and milliseconds.",
             examples=_samples(seen),
             advice=Advice(time=f'{{ path = {path}, unit = "{unit}" }}') if path else Advice(remark=_BY_TRANSFORM),
         )
@@ -82,7 +82,7 @@ def _zones(seen: Seen) -> Iterator[Finding]:
             about="time",
             count=naive,
             share=naive / seen.facts.count,
-            sentence=f"{naive:,} times are texts that name no zone: they are taken for UTC.",
+            sentence=f"{so_many(naive, 'time')} text that names no zone: taken for UTC.",
             examples=_samples(seen),
             advice=Advice(
                 time=f'{{ path = {path}, zone = "{zone}" }}', remark="write the zone in which the times were written"
@@ -103,8 +103,8 @@ def _bounds(seen: Seen) -> Iterator[Finding]:
             about="time",
             count=times.ahead,
             share=times.ahead / total,
-            sentence=f"{times.ahead:,} events are in the future, by up to {_long(times.most_ahead)}: Mixpanel takes an "
-            f"hour at most.{zone}",
+            sentence=f"{so_many(times.ahead, 'event')} in the future, by up to {_long(times.most_ahead)}: Mixpanel "
+            f"takes an hour at most.{zone}",
             examples=[f"{_moment(times.last)}"],
             advice=Advice(until=_moment(now + AHEAD)),
         )
@@ -115,8 +115,8 @@ def _bounds(seen: Seen) -> Iterator[Finding]:
             about="time",
             count=times.before_1971,
             share=times.before_1971 / total,
-            sentence=f"{times.before_1971:,} events are from before 1971, which Mixpanel does not take: such a time is "
-            "mostly none at all.",
+            sentence=f"{so_many(times.before_1971, 'event')} from before 1971, which Mixpanel does not take: such a "
+            "time is mostly none at all.",
             advice=Advice(since="1971-01-01"),
         )
     if times.years_back:
@@ -126,7 +126,8 @@ def _bounds(seen: Seen) -> Iterator[Finding]:
             about="time",
             count=times.years_back,
             share=times.years_back / total,
-            sentence=f"{times.years_back:,} events are more than five years old, the first of {_moment(times.first)}.",
+            sentence=f"{so_many(times.years_back, 'event')} more than five years old, the first of "
+            f"{_moment(times.first)}.",
             examples=[_moment(times.first)],
             advice=Advice(since=_moment(now - YEARS_BACK + DAY)[:10]),
         )

@@ -10,7 +10,7 @@ from importer.limits import MAX_DEPTH, MAX_PROPERTIES
 from importer.mappings.filters.by_name import OWN
 from importer.profile import report
 from importer.profile.advice import Advice, glob
-from importer.profile.findings.finding import MIN_VALUES, Finding, Seen, percent
+from importer.profile.findings.finding import MIN_VALUES, Finding, Seen, percent, so_many
 from importer.profile.looks import RANDOM
 from importer.profile.property_facts import MAX_TEXT, PropertyFacts
 
@@ -180,8 +180,8 @@ def _too_many(seen: Seen) -> Iterator[Finding]:
         about=worst,
         count=number,
         share=number / seen.facts.count,
-        sentence=f"{number:,} events have {MAX_PROPERTIES} properties or more, which Mixpanel rejects; {worst} has up "
-        f"to {events[worst].most_properties:,}.",
+        sentence=f"{so_many(number, 'event', 'has', 'have')} {MAX_PROPERTIES} properties or more, which Mixpanel "
+        f"rejects; {worst} has up to {events[worst].most_properties:,}.",
         examples=[name for name, _ in names.most_common()[-3:]],
         advice=Advice(leave_out=tuple(_superfluous(names))),
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from importer import log
-from importer.commands.terminal import Column, count, duration, say, sentences, show_json, show_table, size
+from importer.commands.terminal import Column, count, duration, say, sentences, show_json, show_table, size, write
 
 COLUMNS = (Column("file"), Column("read", is_number=True))
 
@@ -49,3 +51,28 @@ def test_numbers_have_the_form_that_people_read() -> None:
         "250 MB",
         "3.2 TB",
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain — ünï 東京 👩‍💻", "plain — ünï 東京 👩‍💻"),
+        ("\x1b[2J\x07\x9b", "\\x1b[2J\\x07\\x9b"),
+        ("one\ntwo\tthree", "one\\ntwo three"),
+        ("bad\udcff.jsonl", "bad\\xff.jsonl"),
+        ("\ud83d", "�"),
+        ("a\u202eb", "a�b"),
+    ],
+)
+def test_what_files_and_data_hold_does_no_harm_in_a_terminal(
+    text: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say(text)
+    write(text)
+    show_table((Column("c"),), [[text]])
+    assert capsys.readouterr() == (f"{shown}\nc\n{shown}\n", f"{shown}\n")
+
+
+def test_a_name_that_is_no_text_comes_into_the_json_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    show_json({"source": 'bad\udcff"\n'})
+    assert json.loads(capsys.readouterr().out) == {"source": 'bad\\xff"\n'}
