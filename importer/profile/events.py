@@ -24,6 +24,7 @@ _EXPORTED = b'"mp_processing_time_ms"'
 _MAX_REASONS = 1_000
 _MAX_EXAMPLES = 3
 
+_encode = msgspec.json.Encoder().encode
 _decode_all = msgspec.json.Decoder(list[dict[str, Any]]).decode
 
 
@@ -104,6 +105,8 @@ class Events:
                 self._completer.complete_made(outcome, record, number)
             except InvalidRecord as invalid:
                 self._reject(invalid, source, line)
+                if not _is_json(outcome):
+                    continue
             if _is_event(outcome):
                 yield outcome
 
@@ -131,6 +134,15 @@ class Events:
         self.rejected[reason] += 1
         if len(examples := self.examples.setdefault(reason, [])) < _MAX_EXAMPLES:
             examples.append(f"{source}, line {line}")
+
+
+def _is_json(event: Event) -> bool:
+    """Whether it can be written at all: a transform may have made half a character, or a value of no kind of JSON's."""
+    try:
+        _encode(event)
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError):
+        return False
+    return True
 
 
 def _is_own(event: Event) -> bool:

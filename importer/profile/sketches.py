@@ -94,10 +94,7 @@ def _sketch_of(values: Collection[Scalar]) -> hll_sketch:
 
 
 def _update(sketch: hll_sketch, values: Collection[Scalar]) -> None:
-    try:
-        deque(map(sketch.update, values), 0)
-    except UnicodeError:  # half a character, which a transform may have made
-        deque(map(sketch.update, (str(one).encode(errors="replace").decode() for one in values)), 0)
+    deque(map(sketch.update, values), 0)
 
 
 class Sample(list[T]):
