@@ -2,7 +2,7 @@
 
 Google's client keeps the leases of those that wait (https://cloud.google.com/pubsub/docs/pull#streamingpull_api), takes
 no more than may be open (flow control), and sends acknowledgements together. Where Mixpanel does not take a message in
-time, its lease is let go, not refused: Pub/Sub delivers it again when the lease ends, and no sooner.
+time, its lease is let go, not nacked: Pub/Sub delivers it again when the lease ends, and no sooner.
 """
 
 from __future__ import annotations
