@@ -203,10 +203,14 @@ class Running:
         if self._variables:
             search = {**os.environ, **self._variables.all}
             yield from transform_files(self._variables.transform, search)
-            if file := mapping_file(self._variables.mapping):
-                yield file
+        if file := mapping_file(self._mapping()):
+            yield file
         if self._options.env_file:
             yield self._options.env_file
+
+    def _mapping(self) -> str | None:
+        """The mapping in use: the one that was picked, or else the one that is set."""
+        return self._picked[0] if self._picked else self._variables.mapping if self._variables else None
 
     # Going on
 
@@ -216,7 +220,7 @@ class Running:
         Raises:
             SandboxError: something has ended that cannot be done without.
         """
-        sources = Changes(self._sources)
+        self._changes = sources = Changes(self._sources)
         folder = Changes(lambda: files_under(self._options.watch) if self._options.watch else ())
         while True:
             self._news.show(timeout=_LOOK_EVERY)
@@ -250,6 +254,7 @@ class Running:
         if "mapping" in picked:
             name = picked["mapping"]
             self._picked = name, self._variables.given.get("IMPORT_MAPPING") if self._variables else None
+            self._changes.follow()
             self._start_again(f"The mapping {name} is picked" if name else "No mapping is picked")
 
     def _start_again(self, because: str) -> None:

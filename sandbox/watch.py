@@ -37,6 +37,14 @@ class Changes:
                 del self._told[path]
         return found
 
+    def follow(self) -> None:
+        """Takes what `find` names anew as known, and forgets what it names no more: neither is a change."""
+        now = self._look()
+        for known in (self._seen, self._told):
+            for path in known.keys() - now.keys():
+                del known[path]
+            known.update({path: now[path] for path in now.keys() - known.keys()})
+
     def _look(self) -> dict[Path, _State]:
         states = {}
         for path in self._find():

@@ -281,6 +281,7 @@ def test_a_mapping_that_is_picked_takes_effect_and_a_broken_one_says_what_the_te
     page.get_by_role("button", name="Preview").click()
     expect(page.locator("#preview-rows pre").nth(1)).to_contain_text('"event": "First"', timeout=15_000)
 
+    assert "shop.toml changed" not in desk.sandbox.shown  # it was picked, and is as it was
     desk.mapping.write_text(SHOP.replace('event = "what"', 'evnet = "what"'))
     expect(page.locator("#banner")).to_be_visible(timeout=20_000)
     sentence = re.search(r"\d\d:\d\d:\d\d  (.*shop\.toml, line 1: .*)", desk.sandbox.shown)

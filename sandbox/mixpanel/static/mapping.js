@@ -24,7 +24,7 @@ function show() {
   const what = mapping || "none";
   $("mapping-state").className = around.state === "down" ? "reason" : "hint";
   $("mapping-state").textContent = {
-    running: `The functions use it${isListed ? "" : ", and start again when the file changes"}.`,
+    running: `The functions use it${mapping.endsWith(".toml") ? ", and start again when the file changes" : ""}.`,
     starting: "The functions start again with it\u2026",
     down: around.why ?? "",
     unknown: "For previews; the importer here was started by somebody else.",
