@@ -22,6 +22,10 @@ _AS_THEY_ARE = frozenset(
 )
 """Types that DuckDB's `to_json` writes as they should be."""
 
+_SHORT = (_AS_THEY_ARE | _FINITE) - {"varchar"}
+_ELEMENT_BYTES = 8
+"""What an element of an array is counted for, beside what it holds."""
+
 _TEXTS = frozenset({"event", "distinct_id", "$insert_id"})
 """What is text in an event, also where a writer says no more than that it is bytes."""
 
@@ -78,6 +82,11 @@ def event(columns: Sequence[Column]) -> str | None:
         properties = f"'{{' || {_members(by_name.values(), in_event=True)} || '}}'"
     named = _member(name, in_event=True)
     return f"""'{{' || concat_ws(',', {named}, '"properties":' || {properties}) || '}}'"""
+
+
+def weight(columns: Iterable[Column]) -> str:
+    """The expression for about how many bytes a row's JSON has, of all that can be long: JSON is not made for it."""
+    return _sum(_weight(column.value, column.type) for column in columns)
 
 
 def quoted(name: str) -> str:
@@ -150,6 +159,34 @@ def _nested(value: str, type_: Type, depth: int) -> str:
         return f"map_from_entries({entries})"
     made = _converted(each, children["child"], depth + 1)
     return value if made == each else f"list_transform({value}, lambda {each}: {made})"
+
+
+def _weight(value: str, type_: Type, depth: int = 0) -> str:
+    """The same for a value; empty where it is short whatever it is."""
+    kind, each = type_.id, f"each{depth}"
+    if kind in _SHORT:
+        return ""
+    if kind == "struct":
+        return _sum(_weight(field.value, field.type, depth) for field in _fields(Column("", type_, value)))
+    if kind in {"list", "array", "map"}:
+        children = dict(type_.children)
+        parts = {f"{each}.{name}": of for name, of in children.items()} if kind == "map" else {each: children["child"]}
+        inner = _sum(_weight(part, of, depth + 1) for part, of in parts.items())
+        values = f"map_entries({value})" if kind == "map" else value
+        count = f"{_ELEMENT_BYTES} * coalesce(len({values}), 0)"
+        return (
+            count
+            if inner == "0"
+            else f"{count} + coalesce(list_sum(list_transform({values}, lambda {each}: {inner})), 0)"
+        )
+    length = "octet_length" if kind == "blob" else "strlen"
+    text_of = value if kind in {"blob", "varchar"} and str(type_) != "JSON" else f"{value}::VARCHAR"
+    return f"coalesce({length}({text_of}), 0)"
+
+
+def _sum(parts: Iterable[str]) -> str:
+    found = [part for part in parts if part not in {"", "0"}]
+    return f"({' + '.join(found)})" if found else "0"
 
 
 def _fields(column: Column) -> list[Column]:

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from importer.errors import SettingsError, Unreadable
-from importer.formats.parquet.columns import Column, event, row
+from importer.formats.parquet.columns import Column, event, row, weight
 from importer.formats.parquet.random_access import File, Pieces
 from importer.formats.reader import Source
 from importer.formats.rows import row_block, without_events
+from importer.limits import MAX_EVENT_BYTES
 from importer.records import Block, Malformed, Position
 
 if TYPE_CHECKING:
@@ -26,8 +27,15 @@ _ROWS = 2_048
 _MAX_MEMORY = "256MB"
 """What DuckDB may take for one file: many times what it needs for pages of the usual size (1 MB, uncompressed)."""
 
+_LONG_BYTES = 1 << 14
+_MAX_LONG_BYTES = 4 << 20
+"""A row that is long, and how many bytes of such are made at once: of 2,048 rows that are not there are no more."""
+
 _MAX_BAD_ROWS = 100
 """Rows of one file that are looked for one by one because they cannot be decoded; with one more, it is damaged."""
+
+_MAX_BAD_IN_A_ROW = 16
+"""The same of rows that follow each other: then their page is damaged."""
 
 T = TypeVar("T")
 
@@ -55,7 +63,7 @@ class Reader:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._start = source.start.offset if source.is_resumed else 0
-        self._bad_rows = 0
+        self._bad_rows = self._bad_in_a_row = 0
 
     def mark(self, line: int, offset: int) -> Position:
         """See `formats.reader.Reader`."""
@@ -89,30 +97,35 @@ class Reader:
                 yield row_block(records, first)
                 first += len(records)
         except _Undecodable as error:
-            records = self._one_by_one(table, first, min(first + _ROWS, table.rows), error)
-            yield row_block(records, first)
-            return first + len(records)
+            end = min(first + _ROWS, table.rows)
+            yield from self._around(table, first, end, error)
+            return end
         if first < table.rows:
             raise Unreadable(f"the Parquet file breaks off: it says that it has {table.rows} rows, and has {first}")
         return first
 
-    def _one_by_one(self, table: _Table, first: int, end: int, error: Exception) -> list[bytes]:
+    def _around(self, table: _Table, first: int, end: int, error: Exception) -> Iterator[Block]:
         """The rows from `first` up to `end`, where those that cannot be decoded stand as malformed records."""
         if end - first == 1:
             self._bad_rows += 1
-            return [Malformed(b"", f"cannot be decoded: {error}")]
-        if self._bad_rows >= _MAX_BAD_ROWS:
-            raise Unreadable(f"the Parquet data is damaged after row {first}: {error}")
-        found: list[bytes] = []
+            self._bad_in_a_row += 1
+            if self._bad_rows > _MAX_BAD_ROWS or self._bad_in_a_row > _MAX_BAD_IN_A_ROW:
+                raise Unreadable(f"the Parquet data is damaged after row {first}: {error}")
+            yield row_block([Malformed(b"", f"cannot be decoded: {table.undecodable_column(first)}{error}")], first)
+            return
         middle = (first + end) // 2
         for start, stop in ((first, middle), (middle, end)):
             try:
-                found += [record for records in table.records(start, stop) for record in records]
+                for records in table.records(start, stop):
+                    yield row_block(records, start)
+                    start += len(records)
+                    self._bad_in_a_row = 0
             except _Undecodable as again:
-                found += self._one_by_one(table, start, stop, again)
-        if self._bad_rows and all(type(one) is Malformed for one in found) and len(found) >= _ROWS // 2:
-            raise Unreadable(f"the Parquet data is damaged after row {first}: {error}")
-        return found
+                yield from self._around(table, start, stop, again)
+
+
+def _select(statement: str, first: int, end: int | None) -> str:
+    return f"{statement} {first}" + ("" if end is None else f" AND file_row_number < {end}")
 
 
 class _Undecodable(Exception):
@@ -127,6 +140,7 @@ class _Table:
     """
 
     def __init__(self, source: Source) -> None:
+        self._name = source.stored.name
         self._pieces = Pieces(source.stored)
         self._database = _database(self._pieces)
         try:
@@ -136,22 +150,62 @@ class _Table:
         except _Undecodable as error:
             raise Unreadable(f"the Parquet file cannot be read: {error}") from None
         self._pieces.share(leaves)
-        columns = [Column(name, type_) for name, type_, *_ in described]
+        self._columns = columns = [Column(name, type_) for name, type_, *_ in described]
         made = event(columns) if source.rows == "events" else row(columns)
         if made is None:
             raise without_events(column.name for column in columns)
-        self._select = f"SELECT {made} {_READ} "
+        self._made = f"SELECT {made} {_READ}"
+        weighed = weight(columns)
+        self._weighed = f"SELECT CASE WHEN {weighed} < {_LONG_BYTES} THEN {made} END, {weighed} {_READ}"
 
     def records(self, first: int, end: int | None = None) -> Iterator[list[bytes]]:
         """The rows from `first` on (up to `end`) as JSON, some at a time.
 
+        The database makes 2,048 rows at once, whatever their size: so those that are long are only weighed, and made
+        by themselves then.
+
         Raises:
             _Undecodable: a row after those that came cannot be decoded.
         """
-        until = "" if end is None else f" AND file_row_number < {end}"
-        rows = self._run(f"{self._select}{first}{until}")
+        rows = self._run(_select(self._weighed, first, end))
         while found := self._fetch(rows):
-            yield [text.encode() for (text,) in found]
+            if all(made for made, _ in found):
+                yield [made.encode() for made, _ in found]
+            else:
+                yield from self._with_long(found, first)
+            first += len(found)
+
+    def _with_long(self, found: list[tuple[str | None, int]], first: int) -> Iterator[list[bytes]]:
+        """The same rows, where some are only weighed."""
+        start = 0
+        while start < len(found):
+            made, weight = found[start]
+            end = start + 1
+            if made is None and weight < MAX_EVENT_BYTES:
+                while end < len(found) and found[end][0] is None and weight + found[end][1] < _MAX_LONG_BYTES:
+                    weight += found[end][1]
+                    end += 1
+                rows = self._run(_select(self._made, first + start, first + end))
+                yield [text.encode() for (text,) in self._fetch(rows)]
+            elif made is None:
+                yield [Malformed(b"", "is too long: Mixpanel takes events under 1 MB")]
+            else:
+                while end < len(found) and found[end][0] is not None:
+                    end += 1
+                yield [text.encode() for text, _ in found[start:end] if text is not None]
+            start = end
+
+    def undecodable_column(self, number: int) -> str:
+        """Which column of a row cannot be decoded, if one by itself cannot: to be put before the reason."""
+        columns = self._columns
+        while len(columns) > 1:
+            some = columns[: len(columns) // 2]
+            try:
+                self._fetch(self._run(_select(f"SELECT {row(some)} {_READ}", number, number + 1)))
+                columns = columns[len(some) :]
+            except _Undecodable:
+                columns = some
+        return f"column {columns[0].name!r}: "
 
     def close(self) -> None:
         """Lets go of what is held."""
@@ -174,7 +228,7 @@ class _Table:
         except (duckdb.Error, UnicodeDecodeError) as error:
             if self._pieces.failure is not None:
                 raise self._pieces.failure from None
-            raise _Undecodable(str(error).partition("\n")[0].replace(_PATH, "it")) from None
+            raise _Undecodable(str(error).partition("\n")[0].replace(_PATH, self._name)) from None
 
 
 def _database(pieces: Pieces) -> duckdb.DuckDBPyConnection:

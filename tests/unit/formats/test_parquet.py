@@ -7,6 +7,8 @@ import io
 import json
 import math
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -25,6 +27,7 @@ from importer.formats.content import Content
 from importer.formats.held import Held, Stream
 from importer.formats.parquet.random_access import File, Pieces
 from importer.records import Block, Malformed
+from sandbox.processes import ROOT
 
 TIME = 1_748_736_000_123
 
@@ -348,3 +351,57 @@ def test_a_file_reads_what_a_file_reads() -> None:
         assert file.seek(at) == model.seek(at)
         assert file.read(count) == model.read(count)
         assert file.tell() == model.tell()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the memory's peak in /proc")
+@pytest.mark.parametrize(("rows", "size"), [(300, 500_000), (2_500, 60_000)])
+def test_few_bytes_that_are_long_rows_take_no_more_memory_than_some_rows(rows: int, size: int, tmp_path: Path) -> None:
+    """A dictionary has a text once: 2,048 rows of it are more than a gigabyte."""
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * size]))
+    path = tmp_path / "t.parquet"
+    path.write_bytes(parquet(table(x=texts)))
+    assert path.stat().st_size < 2_000_000
+    assert child(path) == {"rows": rows, "malformed": [], "is_small": True}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the memory's peak in /proc")
+@pytest.mark.parametrize("codec", ["snappy", "gzip", "zstd", "brotli", "lz4", "none"])
+def test_a_page_of_far_too_much_costs_its_rows_alone(codec: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    rows = pa.concat_tables([table(x=["x" * 300_000_000, "b"]), table(x=["c"] * 5)])
+    pq.write_table(rows, path, compression=codec, use_dictionary=False, row_group_size=2)
+    found = child(path)
+    assert found["rows"] == 7
+    assert found["is_small"]
+    assert 1 <= len(found["malformed"]) <= 2
+    assert all("too long" in reason or "column 'x'" in reason for reason in found["malformed"])
+
+
+def child(path: Path) -> dict[str, Any]:
+    """What another process reads of a file, and whether it stayed within 400 MB."""
+    code = """
+import json, sys
+from pathlib import Path
+from importer.formats.content import Content
+from importer.records import Malformed
+from importer.storage.local import LocalFile
+rows, malformed = 0, []
+for block in Content(LocalFile(Path(sys.argv[1]))).blocks():
+    rows += len(block.records)
+    malformed += [one.reason for one in block.records if isinstance(one, Malformed)]
+peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps({"rows": rows, "malformed": malformed, "is_small": peak < 400_000}))
+"""
+    said = subprocess.run([sys.executable, "-c", code, path], cwd=ROOT, capture_output=True, check=True, timeout=120)
+    return dict(json.loads(said.stdout))
+
+
+def test_a_bad_row_names_its_column_and_the_file() -> None:
+    content = parquet(
+        table(y=["plain"] * 9, x=[f"text {n}" for n in range(9)]), compression="NONE", use_dictionary=False
+    )
+    rows = [one for block in blocks(content.replace(b"text 3", b"text \xff")) for one in block]
+    (bad,) = [record for _, _, record in rows if isinstance(record, Malformed)]
+    assert "cannot be decoded: column 'x'" in bad.reason
+    assert "t.parquet" in bad.reason
+    assert "stored:" not in bad.reason
