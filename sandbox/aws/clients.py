@@ -52,14 +52,15 @@ class Cloud:
     @cached_property
     def s3(self) -> Any:
         """boto3's client of S3."""
-        return self._client("s3")
+        return self.client("s3")
 
     @cached_property
     def sqs(self) -> Any:
         """boto3's client of SQS."""
-        return self._client("sqs")
+        return self.client("sqs")
 
-    def _client(self, service: str) -> Any:
+    def client(self, service: str) -> Any:
+        """boto3's client of a service."""
         session = boto3.session.Session("sandbox", "sandbox", region_name=_REGION)
         return session.client(service, endpoint_url=self.url, config=Config(max_pool_connections=50))
 

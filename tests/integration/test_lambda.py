@@ -244,7 +244,7 @@ def test_a_wrong_setting_stops_the_start_with_its_sentence(environment: dict[str
 def test_credentials_come_from_the_secret_and_a_new_one_is_taken_after_a_failure(
     environment: dict[str, str], cloud: Cloud, standin: Standin
 ) -> None:
-    secrets = cloud._client("secretsmanager")
+    secrets = cloud.client("secretsmanager")
     account = {
         "MIXPANEL_PROJECT_ID": "7",
         "MIXPANEL_SERVICE_ACCOUNT_USERNAME": "u",
@@ -272,7 +272,7 @@ def test_credentials_come_from_the_secret_and_a_new_one_is_taken_after_a_failure
 
 
 def test_commands_take_addresses_of_s3(environment: dict[str, str], cloud: Cloud, standin: Standin) -> None:
-    """Import, reconcile, backfill and replay: places, receipts, leases and rejects all lie there."""
+    """Check, import, reconcile, backfill and replay: places, receipts, leases and rejects all lie there."""
 
     def run(*words: str, code: int = 0, is_json: bool = True) -> dict[str, Any]:
         everything = {**without_settings(os.environ), **environment}
@@ -287,6 +287,7 @@ def test_commands_take_addresses_of_s3(environment: dict[str, str], cloud: Cloud
     for day in ("01", "02", "03"):
         lines = LINES if day == "01" else [line.replace("i-", f"{day}-") for line in LINES]
         cloud.put(f"in/2025/06/{day}/x", "\n".join(lines + ["{bad"] * (day == "03")).encode())
+    run("check", "s3://events/in/", is_json=False)
     assert run("import", "s3://events/in/2025/06/01/")["total"]["imported"] == 300
     assert run("reconcile", "s3://events/in/", "--min-age", "0", code=1)["missing"] == [
         entry.source

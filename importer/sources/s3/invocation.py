@@ -104,8 +104,7 @@ class LambdaSource:
             else:
                 told.append((one, found))
         handed_back = self._import_messages(plain, until) if plain else []
-        for one in handed_back:
-            come_again(one)
+        come_again(handed_back)
         return [*failed, *handed_back, *(one for one, found in told if not self._settles(one, found, until))]
 
     def _import_messages(self, messages: list[Message], until: Limits) -> list[Message]:
@@ -116,13 +115,15 @@ class LambdaSource:
         """Imports the objects of a message. Gives whether the message is settled."""
         if not found:
             self._log.info(f"{message.source} is skipped: S3 tests whether it reaches its queue.", kind="queue")
-        failures = self._import_all(found, until)
-        if not failures:
+        has_its_turn = self._clock() < until.stop_at
+        failures = self._import_all(found, until) if has_its_turn else []
+        if has_its_turn and not failures:
             return True
         is_time_up = self._clock() >= until.stop_at
-        if any(one.has_moved for one in failures) and begin_anew(message, at_once=is_time_up):
+        is_to_begin_anew = not has_its_turn or any(one.has_moved for one in failures)
+        if is_to_begin_anew and begin_anew(message, at_once=is_time_up):
             return True
-        come_again(message, at_once=is_time_up)
+        come_again([message], at_once=is_time_up)
         return False
 
     def _import_all(self, found: Iterable[Announced], until: Limits) -> list[HandedBack]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,9 @@ from importer import log
 
 _FIRST_WAIT, _LONGEST_WAIT = 60, 7_200
 """Seconds before a message comes again that was handed back; doubled each time it is."""
+
+_MAX_ENTRIES = 10
+"""Of one request: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html"""
 
 _CONFIG = Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"})
 
@@ -59,17 +63,22 @@ def message(record: dict[str, Any]) -> Message:
     )
 
 
-def come_again(message: Message, *, at_once: bool = False) -> None:
-    """Has a message that is handed back come again at once, or after a wait that doubles. Where that fails, it comes
-    when the queue says."""
-    wait = 0 if at_once else min(_FIRST_WAIT * 2 ** min(max(message.receives - 1, 0), 20), _LONGEST_WAIT)
+def come_again(messages: Sequence[Message], *, at_once: bool = False) -> None:
+    """Has messages of one queue that are handed back come again at once, or after a wait that doubles. Where that
+    fails, they come when the queue says."""
     try:
-        url = _url(os.getpid(), message.queue)
-        _client(os.getpid()).change_message_visibility(
-            QueueUrl=url, ReceiptHandle=message.handle, VisibilityTimeout=wait
-        )
+        for some in _slices(messages):
+            answer = _client(os.getpid()).change_message_visibility_batch(
+                QueueUrl=_url(os.getpid(), some[0].queue),
+                Entries=[
+                    {"Id": str(number), "ReceiptHandle": one.handle, "VisibilityTimeout": 0 if at_once else _wait(one)}
+                    for number, one in enumerate(some)
+                ],
+            )
+            for failed in answer.get("Failed", ()):
+                _tell(some[int(failed["Id"])], f"comes again when its queue says: {failed.get('Code')}")
     except Exception as error:
-        _tell(message, f"comes again when its queue says: {type(error).__name__}: {error}")
+        _tell(messages[0], f"comes again when its queue says: {type(error).__name__}: {error}")
 
 
 def begin_anew(message: Message, *, at_once: bool = False) -> bool:
@@ -90,6 +99,14 @@ def begin_anew(message: Message, *, at_once: bool = False) -> bool:
         _tell(message, f"counts its receives on: {type(error).__name__}: {error}")
         return False
     return True
+
+
+def _wait(message: Message) -> int:
+    return min(_FIRST_WAIT << min(max(message.receives - 1, 0), 20), _LONGEST_WAIT)
+
+
+def _slices(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    return (messages[start : start + _MAX_ENTRIES] for start in range(0, len(messages), _MAX_ENTRIES))
 
 
 def _tell(message: Message, what: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -71,8 +71,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, bool]]:
     """What was done with messages of the queue, beside the answer."""
     done: list[tuple[str, str, bool]] = []
 
-    def come_again(message: queue.Message, *, at_once: bool = False) -> None:
-        done.append(("comes again", message.id, at_once))
+    def come_again(messages: Sequence[queue.Message], *, at_once: bool = False) -> None:
+        done.extend(("comes again", message.id, at_once) for message in messages)
 
     def begin_anew(message: queue.Message, *, at_once: bool = False) -> bool:
         done.append(("begins anew", message.id, at_once))
@@ -153,6 +153,18 @@ def test_a_big_object_begins_anew_where_it_got_on_and_counts_where_it_did_not(
     standin.faults(**{"503": 1.0})
     assert slow.handle(batch(cloud, announces("big")), 60) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert told == [("comes again", "m0", False)]
+
+
+def test_what_has_not_had_its_turn_when_the_time_is_up_begins_anew(
+    cloud: Cloud, standin: Standin, source: MakeSource, told: list[Any]
+) -> None:
+    cloud.put("big", "\n".join(event(number) for number in range(5_000)).encode())
+    cloud.put("small", event().encode())
+    standin.faults(latency=0.3)
+    slow = source(batch_events=100, concurrency=1)
+    answer = slow.handle(batch(cloud, announces("big"), announces("small"), announces("small")), 2)
+    assert answer == {"batchItemFailures": []}
+    assert told == [("begins anew", message, True) for message in ("m0", "m1", "m2")]
 
 
 def test_a_finished_object_is_skipped_unless_it_is_wanted_again(
@@ -252,21 +264,25 @@ def test_waits_double_up_to_two_hours(cloud: Cloud, monkeypatch: pytest.MonkeyPa
         def get_queue_url(self, **_: Any) -> dict[str, str]:
             return {"QueueUrl": "url"}
 
-        def change_message_visibility(self, VisibilityTimeout: int, **_: Any) -> None:  # noqa: N803 (boto3's name)
-            asked.append(VisibilityTimeout)
+        def change_message_visibility_batch(self, Entries: list[dict[str, Any]], **_: Any) -> Any:  # noqa: N803
+            assert len(Entries) <= 10
+            asked.extend(entry["VisibilityTimeout"] for entry in Entries)
+            return {}
 
     monkeypatch.setattr(queue, "_client", lambda _: Sqs())
     monkeypatch.setattr(queue, "_url", lambda *_: "url")
-    for receives in (0, 1, 2, 3, 8, 1_000):
-        queue.come_again(queue.Message("m", "", "h", "arn:q", receives, 0))
-    queue.come_again(queue.Message("m", "", "h", "arn:q", 5, 0), at_once=True)
-    assert asked == [60, 60, 120, 240, 7_200, 7_200, 0]
+    waits = {0: 60, 1: 60, 2: 120, 3: 240, 8: 7_200, 1_000: 7_200}
+    queue.come_again([queue.Message("m", "", "h", "arn:q", receives, 0) for receives in waits] * 3)
+    assert asked == [*waits.values()] * 3
+    queue.come_again([queue.Message("m", "", "h", "arn:q", 5, 0)], at_once=True)
+    assert asked[-1] == 0
+    queue.come_again([])
 
 
 def test_a_queue_that_cannot_be_asked_changes_nothing(cloud: Cloud) -> None:
     """A role may lack the permission: the message then comes when its queue says, and counts its receives on."""
     message = queue.message(batch(cloud, event())["Records"][0])
-    queue.come_again(message)
+    queue.come_again([message])
     elsewhere = msgspec.structs.replace(message, queue="arn:aws:sqs:us-east-1:123456789012:nowhere")
     assert not queue.begin_anew(elsewhere)
     assert not queue.begin_anew(msgspec.structs.replace(message, queue=f"{cloud.queue_arn}.fifo"))
