@@ -35,19 +35,18 @@ class Selection:
 
     def tests(self, file: Path, line: int, column: int) -> list[str]:
         """The tests that may notice a change there, in the order in which they are to be tried."""
-        tree, nearest = _tree(self._root / file), None
-        for node in ast.walk(tree):
+        nearest, is_called = None, False
+        for node in ast.walk(_tree(self._root / file)):  # from the outside in
             if isinstance(node, ast.stmt) and _begins(node) <= (line, column) < _ends(node):
-                nearest = node  # the walk is from the outside in
-        chosen: dict[str, None] = {}
-        if nearest is None or not self._run(file, range(_begins(nearest)[0], _header_ends(nearest) + 1)):
-            # It runs when the file is imported: what may notice are those who use its name, then all of the file's.
-            for tier in (self._users(file, nearest), self._run(file, self._lines.get(file, ()))):
-                chosen |= dict.fromkeys(self._by_particularity(tier))
-        else:
-            lines = range(_begins(nearest)[0], _header_ends(nearest) + 1)
-            chosen |= dict.fromkeys(self._by_particularity(self._run(file, lines)))
-        return list(chosen)
+                is_called = is_called or isinstance(nearest, ast.FunctionDef | ast.AsyncFunctionDef)
+                nearest = node
+        if nearest is not None:
+            run = self._run(file, range(_begins(nearest)[0], _header_ends(nearest) + 1))
+            if run or is_called:
+                return self._by_particularity(run)
+        # It runs when the file is imported: what may notice are those who use its name, then all of the file's.
+        tiers = (self._users(file, nearest), self._run(file, self._lines.get(file, ())))
+        return [*dict.fromkeys(test for tier in tiers for test in self._by_particularity(tier))]
 
     def mirror(self, file: Path) -> list[str]:
         """The test files of the same place under tests/unit, there being no test that is known to run a line."""
