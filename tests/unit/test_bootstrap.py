@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from importer import bootstrap
+from importer.errors import SettingsError
 from importer.settings import CredentialKind, Credentials, Settings
 from importer.sources.pubsub.push import PushSource
 from sandbox.processes import ROOT
@@ -192,3 +194,27 @@ def test_what_no_setting_asks_for_is_not_imported() -> None:
     )
     mappings = ("importer.mappings.ready", "importer.mappings.files.declaration", "importer.mappings.recognition")
     assert modules & {*wanted_never, *mappings} == set()
+
+
+def test_a_worker_looks_for_garbage_seldom_and_says_in_the_log_what_is_to_be_said_of_its_settings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A test of this process, whose garbage is looked for as before."""
+    thresholds: list[tuple[int, ...]] = []
+    monkeypatch.setattr(gc, "set_threshold", lambda *numbers: thresholds.append(numbers))
+    found = bootstrap.settings_of_a_worker({"MIXPANEL_API_SECRET": "s", "IMPORT_REJECT": "x", "LOG_LEVEL": "WARNING"})
+    assert thresholds == [(100_000, 50, 100)]
+    assert found.credentials.kind is CredentialKind.API_SECRET
+    said = lines(capsys.readouterr().out)
+    assert [(one["severity"], one["kind"], one["message"].split()[0]) for one in said] == [
+        ("WARNING", "settings", "MIXPANEL_API_SECRET"),
+        ("WARNING", "settings", "IMPORT_REJECT"),
+    ]
+    bootstrap.settings_of_a_worker({"MIXPANEL_PROJECT_TOKEN": "t"})
+    assert capsys.readouterr().out == ""
+    with pytest.raises(SystemExit, match=r"^The importer cannot start: No Mixpanel credentials are set"):
+        bootstrap.settings({})
+    with pytest.raises(SettingsError, match="there is no such mapping"):
+        bootstrap.settings_of_a_worker({"MIXPANEL_PROJECT_TOKEN": "t", "IMPORT_MAPPING": "acme"})
+    with pytest.raises(SettingsError, match="json has no function no"):
+        bootstrap.settings_of_a_worker({"MIXPANEL_PROJECT_TOKEN": "t", "IMPORT_TRANSFORM": "json:no"})
