@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -94,3 +96,36 @@ def test_a_cold_start_imports_nothing_of_google_s(module: str) -> None:
     code = f"import sys; import importer.sources.s3; print({module!r} in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"
+
+
+PIP = """#!/bin/sh
+if [ "$2" != pip ]; then exec PYTHON "$@"; fi
+while [ "$1" != --target ]; do shift; done
+for service in s3 sqs secretsmanager sts ec2; do
+  mkdir -p "$2/botocore/data/$service"
+  touch "$2/botocore/data/$service/x"
+done
+mkdir "$2/bin" && touch "$2/bin/tool"
+"""
+
+
+def test_the_package_has_the_importer_what_comes_along_and_no_service_that_is_not_used(tmp_path: Path) -> None:
+    """With a pip that fetches nothing."""
+    shutil.copytree(ROOT / "importer", tmp_path / "importer", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(AWS, tmp_path / "aws")
+    (tmp_path / "mapping.toml").touch()
+    pip = tmp_path / "python"
+    pip.write_text(PIP.replace("PYTHON", sys.executable))
+    pip.chmod(0o755)
+    subprocess.run(
+        [tmp_path / "aws" / "package.sh", "mapping.toml"],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "PYTHON": str(pip)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    with zipfile.ZipFile(tmp_path / "aws" / "importer.zip") as package:
+        names = package.namelist()
+    assert {"mapping.toml", "importer/sources/s3/__init__.py", "botocore/data/s3/x"} <= {*names}
+    assert not [name for name in names if name.startswith(("bin/", "botocore/data/ec2"))]
