@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from importer.commands.terminal import Column, count, either, number_of, say, show_table, write
+from importer.commands.terminal import Column, count, either, is_terminal, number_of, say, show_table, write
 
 if TYPE_CHECKING:
     from importer.profile.findings import Finding
@@ -45,9 +46,9 @@ def show(profile: Profile) -> None:
         write("Nothing is odd about them.", "green")
     if not profile.count:
         return
-    write("")
+    _leave_a_line()
     show_table(_EVENTS, [_event(one) for one in profile.events[:_MAX_EVENTS]])
-    write("")
+    _leave_a_line()
     show_table(_PROPERTIES, [_property(one) for one in profile.properties[:_MAX_PROPERTIES]])
     left = [
         f"{more:,} {either(more, one, several)}"
@@ -87,6 +88,12 @@ def _show_finding(finding: Finding) -> None:
     for line in finding.advice.lines() if finding.advice else ():
         if line:
             write(f"    {line}", "green")
+
+
+def _leave_a_line() -> None:
+    """Before a table, which has a line above it in a terminal."""
+    if not is_terminal(sys.stdout):
+        write("")
 
 
 def _event(one: Event) -> list[str]:

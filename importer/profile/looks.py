@@ -14,6 +14,7 @@ _number = re.compile(r"[+-]?\d+(?:\.\d+)?").fullmatch
 _date = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?").fullmatch
 _url = re.compile(r"[a-z][a-z0-9+.-]*://\S+").match
 _id = re.compile(r"(?=\S*\d\S*\d)[A-Za-z0-9_:.|#=-]{8,128}").fullmatch
+_inner = re.compile(r"(?<=\w)\w")
 _SENTENCE_WORDS = 5
 
 RANDOM = frozenset(("uuid", "hex", "id"))
@@ -43,6 +44,11 @@ def personal(text: str) -> str | None:
     if "@" not in text and sum(map(text.count, "0123456789")) < 4 and ":" not in text:
         return None
     return next((name for name, mask in MASKS.items() if mask(text, _COVER) != text), None)
+
+
+def covered(text: str) -> str:
+    """A text of which only the shape is told, where it is personal: a profile is passed around."""
+    return _inner.sub("·", text) if personal(text) else text
 
 
 def has_email(text: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from importer.profile.facts import EventFacts, Facts
+from importer.profile.looks import covered
 from importer.profile.property_facts import MAX_SHOWN, PropertyFacts
 from importer.profile.sketches import Numbers, united
 from importer.profile.times import DAY, TimeFacts
@@ -90,7 +91,7 @@ def _event(name: str, facts: EventFacts, total: int) -> Event:
         name,
         facts.count,
         facts.count / total,
-        len(facts.users),
+        min(len(facts.users), facts.count),
         first,
         last,
         dict(sorted(facts.times.days.items())),
@@ -143,8 +144,9 @@ def of_property(name: str, several: list[PropertyFacts], total: int) -> Property
 
 
 def distinct(several: list[PropertyFacts]) -> int:
-    """Different values, about."""
-    return sum(united([one.distinct[nth] for one in several]) for nth in range(2))
+    """Different values, about; an estimate of more than there are is one of as many."""
+    found = sum(united([one.distinct[nth] for one in several]) for nth in range(2))
+    return min(found, sum(one.filled for one in several))
 
 
 def examples(several: list[PropertyFacts], most: int = _TOP) -> list[Example]:
@@ -170,8 +172,8 @@ def day(number: int) -> float:
 
 
 def shown(value: object) -> str:
-    """A value as it is shown: not long, and on one line."""
-    text = " ".join(str(value).split())
+    """A value as it is shown: not long, on one line, and of personal data only the shape."""
+    text = covered(" ".join(str(value).split()))
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 

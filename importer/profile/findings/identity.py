@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from datasketches import frequent_items_error_type
 
+from importer.profile import report
 from importer.profile.advice import Advice
 from importer.profile.findings.finding import MIN_VALUES, Finding, Seen, percent
 from importer.profile.looks import RANDOM, look_of
@@ -15,6 +16,8 @@ from importer.profile.looks import RANDOM, look_of
 _MAX_SHARE = 0.05
 _MIN_USERS = 20
 _MIN_KIND = 0.01
+_MIN_OTHERS = 5
+"""Different ids that do not look random: fewer may be a test's or a robot's."""
 _MIN_REPEATED = 1e-4
 _is_anonymous = re.compile(
     r"(?:anon(?:ymous)?|guest|visitor|device|cookie|client|browser)[-_:.|].+|amp-.+", re.IGNORECASE
@@ -45,10 +48,11 @@ def _large_users(seen: Seen) -> Iterator[Finding]:
         about="distinct_id",
         count=count,
         share=count / facts.with_user,
-        sentence=f"{percent(most / facts.with_user)} of the events are of one user, {user!r}, of {len(facts.users):,}"
+        sentence=f"{percent(most / facts.with_user)} of the events are of one user, {report.shown(user)!r}, of "
+        f"{len(facts.users):,}"
         + (f"; {len(large) - 1} more have over {percent(_MAX_SHARE)} each" if len(large) > 1 else "")
         + ": a test, a robot, or the name of none.",
-        examples=[f"{user}: {number:,}" for user, number in large[:3]],
+        examples=[f"{report.shown(user)}: {number:,}" for user, number in large[:3]],
         advice=Advice(users=tuple(user for user, _ in large)) if seen.are_own else None,
     )
 
@@ -57,6 +61,7 @@ def _anonymous(seen: Seen) -> Iterator[Finding]:
     several = seen.properties.get("distinct_id", [])
     kinds: Counter[bool] = Counter()
     anonymous: dict[str, None] = {}
+    others: set[str] = set()
     named = False
     for one in several:
         at_hand = [(str(value), number) for value, number in one.values()]
@@ -70,8 +75,11 @@ def _anonymous(seen: Seen) -> Iterator[Finding]:
             kinds[looks_so] += round(number * weight)
             if looks_so:
                 anonymous[value] = None
+            else:
+                others.add(value)
     share = kinds[True] / max(kinds.total(), 1)
-    if kinds.total() < MIN_VALUES or share < _MIN_KIND or (not named and share > 1 - _MIN_KIND):
+    are_alike = share > 1 - _MIN_KIND or len(others) < _MIN_OTHERS
+    if kinds.total() < MIN_VALUES or share < _MIN_KIND or (are_alike and not named):
         return
     path = seen.path("distinct_id") if share > 1 - _MIN_KIND else None
     yield Finding(
@@ -82,7 +90,7 @@ def _anonymous(seen: Seen) -> Iterator[Finding]:
         share=share,
         sentence=f"About {kinds[True]:,} events ({percent(share)}) have a distinct_id that looks anonymous: Mixpanel "
         "takes each for a known user, and never links it to one. Such an id belongs in $device_id.",
-        examples=[*anonymous][:3],
+        examples=[*map(report.shown, anonymous)][:3],
         advice=Advice(device_id=path)
         if path
         else Advice(remark="a transform can move those that are anonymous to $device_id (IMPORT_TRANSFORM)"),
@@ -150,4 +158,4 @@ def _duplicates(seen: Seen) -> Iterator[Finding]:
 
 def _shown(apart: tuple[object, ...]) -> str:
     name, time, user = apart
-    return f"{name} of {user} at {time}"
+    return f"{name} of {report.shown(user)} at {time}"

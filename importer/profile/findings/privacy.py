@@ -51,14 +51,9 @@ def _finding(name: str, several: Sequence[PropertyFacts], look: str, count: int,
         count=count,
         share=share,
         sentence=f"{name} has {PERSONAL[look]}: about {count:,} values ({percent(share)}).",
-        examples=[covered(report.shown(value)) for value in [*dict.fromkeys(found)][:2]],
+        examples=[report.shown(value) for value in [*dict.fromkeys(found)][:2]],
         advice=advice,
     )
-
-
-def covered(text: str) -> str:
-    """A text of which only the shape is told."""
-    return re.sub(r"(?<=\w)\w", "·", text)
 
 
 def _has(value: object, look: str) -> bool:
