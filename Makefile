@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 ENGINES := $(basename $(notdir $(wildcard requirements/*.txt)))
 LOCK := $(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header
 
-.PHONY: demo sandbox test tools lint bench clean lock engines mutants
+.PHONY: demo sandbox test tools lint bench clean lock engines mutants sbom wheel
 
 demo: $(VENV)/.ready
 	$(BIN)/python -m sandbox.demo $(if $(KEEP),--keep)
@@ -52,6 +52,20 @@ engine-%: .venvs/%/.ready $(VENV)/.ready
 
 .PRECIOUS: .venvs/%/.ready
 
+# dist/sbom.json: all that the functions deploy with, in CycloneDX, which scanners read.
+sbom: .venvs/sbom/.ready
+	mkdir -p dist
+	.venvs/sbom/bin/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible \
+	    --output-format JSON --output-file dist/sbom.json
+
+.venvs/sbom/.ready: requirements-sbom.txt
+	$(PYTHON) -m venv .venvs/sbom
+	.venvs/sbom/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+wheel: $(VENV)/.ready
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+
 # Changes importer/ at a hundred random places, one at a time, and counts what tests/unit notices: half an hour.
 # ARGS='--seed 7' tries another hundred, ARGS='--only importer/core' some of one room.
 mutants: .venvs/mutants/.ready
@@ -62,12 +76,13 @@ mutants: .venvs/mutants/.ready
 	.venvs/mutants/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -r requirements-mutants.txt
 	touch $@
 
-# Pins everything the three .in files ask for, and an engine's extra in pyproject.toml. No registry's address is written down.
+# Pins everything the .in files ask for, what is deployed by its content, and an engine's extra in pyproject.toml. No registry's address is written down.
 lock: $(VENV)/.ready
-	$(LOCK) requirements.in
+	$(LOCK) --generate-hashes requirements.in
 	$(LOCK) requirements-dev.in
 	$(LOCK) aws/requirements.in
 	$(LOCK) requirements-mutants.in
+	$(LOCK) requirements-sbom.in
 	for engine in $(ENGINES); do \
 	    $(LOCK) --extra $$engine -o requirements/$$engine.txt pyproject.toml requirements/tests.in; done
 

@@ -11,12 +11,14 @@ cd "$(dirname "$0")"
 
 usage() {
   cat <<'END'
-Usage: ./deploy.sh [deploy|release|rotate|diff|destroy] [flags]
+Usage: ./deploy.sh [deploy|release|rotate|diff|job|destroy] [flags]
 
   deploy     everything: accounts, grants, triggers, the secret, the functions, monitoring. An owner runs it, once
   release    new source and settings for the functions that are there, and monitoring: on call, or in CI
   rotate     a new secret, and the functions on it
   diff       shows what deploying would change in the functions, and changes nothing
+  job        makes and runs a backfill as a Cloud Run job; what it is to import stands behind --, as for 'backfill':
+             ./deploy.sh job --config=production.env --tasks=2 -- gs://my-archive/events/ --days=365
   destroy    takes it all away but your data
 
 What to import, and where it runs (each flag can also be set as the variable behind it):
@@ -86,6 +88,7 @@ END
 . deploy/files.sh
 . deploy/messages.sh
 . deploy/logs.sh
+. deploy/job.sh
 . deploy/monitoring.sh
 
 # Everything, from nothing on or from anywhere between: for an owner.
@@ -172,6 +175,7 @@ destroy() {
   if wants gcs; then destroy_files; fi
   if wants pubsub || wants gcs; then destroy_logs; fi
   if [[ ! $ONLY ]]; then
+    destroy_job
     heading "What both functions shared"
     ungrant_on_project "$(email "$BUILDER")" roles/logging.logWriter
     ungrant_on_project "$(email "$BUILDER")" roles/artifactregistry.writer

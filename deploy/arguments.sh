@@ -11,7 +11,7 @@ OURS='^(IMPORT_[A-Z_]+|MIXPANEL_(REGION|PROJECT_ID|SERVICE_ACCOUNT_USERNAME|API_
 
 read_arguments() {
   local argument name
-  VERB=deploy CONFIG='' UNSET=''
+  VERB=deploy CONFIG='' UNSET='' JOB_TASKS=2 JOB_WORDS=()
   for argument in "$@"; do
     case $argument in --config=*) CONFIG=${argument#*=} ;; esac
   done
@@ -26,8 +26,13 @@ read_arguments() {
   for name in $VARIABLES; do
     printf -v "$name" '%s' "${!name:-}"
   done
-  for argument in "$@"; do
-    read_argument "$argument"
+  while (($#)); do
+    if [[ $1 == -- ]]; then
+      JOB_WORDS=("${@:2}")
+      break
+    fi
+    read_argument "$1"
+    shift
   done
   NAME=${IMPORTER_NAME:-mixpanel}
   SOURCE_BUCKET=${SOURCE_BUCKET#gs://}
@@ -37,7 +42,7 @@ read_arguments() {
 read_argument() {
   local value=${1#*=}
   case $1 in
-    deploy | release | rotate | diff | destroy) VERB=$1 ;;
+    deploy | release | rotate | diff | job | destroy) VERB=$1 ;;
     --config=*) ;;
     --project=*) PROJECT_ID=$value ;;
     --region=*) REGION=$value ;;
@@ -63,6 +68,7 @@ read_argument() {
     --docker-repository=*) DOCKER_REPOSITORY=$value ;;
     --binary-authorization=*) BINARY_AUTHORIZATION=$value ;;
     --regional-logs) REGIONAL_LOGS=yes ;;
+    --tasks=*) JOB_TASKS=$value ;;
     --unset=*) UNSET+=" ${value//,/ }" ;;
     --replace-trigger) REPLACE_TRIGGER=yes ;;
     --releaser=*) RELEASER=$value ;;
@@ -104,6 +110,7 @@ check_arguments() {
   [[ ${IMPORT_TIME_LIMIT:-60} =~ ^[1-9][0-9]{0,2}$ ]] && ((${IMPORT_TIME_LIMIT:-60} <= 540)) ||
     die "--time-limit is a number of seconds, 540 at most"
   [[ ${ALERT_SILENCE:-1} =~ ^([1-9]|1[0-9]|2[0-4])$ ]] || die "--alert-silence is a number of hours, 24 at most"
+  [[ $JOB_TASKS =~ ^[1-9][0-9]?$ ]] || die "--tasks is a number, 99 at most"
   [[ ${BILLING:-requests} =~ ^(instances|requests)$ ]] || die "--billing is instances or requests"
   [[ ! $KMS_KEY || $DOCKER_REPOSITORY ]] || die "--kms-key needs --docker-repository=… too, one that is encrypted with the same key"
   case $ONLY in
@@ -113,6 +120,7 @@ check_arguments() {
   esac
   case $VERB in
     deploy) check_sources_named && check_mixpanel_named ;;
+    job) PARTS="gcs pubsub" ;;
     destroy | rotate) PARTS=${ONLY:-gcs pubsub monitoring} ;;
     *) [[ $SOURCE_BUCKET || $SOURCE_TOPIC ]] || PARTS=${ONLY:-gcs pubsub monitoring} ;;
   esac

@@ -16,7 +16,7 @@ ungrant_on_project() {
 }
 
 grant_on_bucket() {
-  run storage buckets add-iam-policy-binding "gs://$1" --member="serviceAccount:$2" --role="$3" --condition=None
+  run storage buckets add-iam-policy-binding "gs://$1" --member="serviceAccount:$2" --role="$3" --condition="${4:-None}"
 }
 
 ungrant_on_bucket() {

@@ -10,6 +10,7 @@ set_names() {
   MESSAGES=$NAME-messages                       # imports messages: function, account, push subscription
   MESSAGES_PUSH=$NAME-messages-push             # the account that pushes to it
   MESSAGES_DEAD_LETTERS=$NAME-messages-dead-letters
+  JOB=$NAME-job                                 # a backfill: job, account, repository of its image
   BUILDER=$NAME-build                           # the account that builds both
   SECRET=$NAME-secret                           # in Secret Manager
   METRIC=${NAME//-/_}                           # METRIC_read, METRIC_imported, …: what the log counts; the dashboard is NAME

@@ -49,8 +49,15 @@ ROTATE_NEEDS="
   secretmanager.versions.list               roles/secretmanager.secretVersionManager   secret
   iam.serviceAccounts.actAs                 roles/iam.serviceAccountUser               accounts"
 
+JOB_NEEDS="
+  cloudbuild.builds.create                  roles/cloudbuild.builds.editor             project
+  artifactregistry.repositories.create      roles/artifactregistry.admin               project
+  run.jobs.create                           roles/run.admin                            project
+  run.jobs.run                              roles/run.admin                            project"
+
 needs_of() {
   case $1 in
+    job) echo "$DEPLOY_NEEDS$JOB_NEEDS" ;;
     release) echo "$RELEASE_NEEDS" ;;
     rotate) echo "$ROTATE_NEEDS" ;;
     *) echo "$DEPLOY_NEEDS" ;;

@@ -165,7 +165,9 @@ class Cloud:
 def fresh_project() -> dict[str, Any]:
     """A project with nothing in it but the user's bucket and topic."""
     kinds = "policies accounts secrets subscriptions snapshots functions triggers metrics dashboards alerts channels"
-    return {kind: {} for kind in (*kinds.split(), "sinks", "exclusions", "log buckets")} | {
+    return {
+        kind: {} for kind in (*kinds.split(), "sinks", "exclusions", "log buckets", "repositories", "images", "jobs")
+    } | {
         "apis": [],
         "agents": [GCS_AGENT],
         "buckets": {"my-events": {"location": "EU"}},
@@ -306,6 +308,9 @@ for _words, _kind, _api in (
     ("logging metrics", "metrics", "logging"),
     ("logging buckets", "log buckets", "logging"),
     ("logging sinks", "sinks", "logging"),
+    ("artifacts repositories", "repositories", "artifactregistry"),
+    ("artifacts docker images", "images", "artifactregistry"),
+    ("run jobs", "jobs", "run"),
     ("monitoring dashboards", "dashboards", "monitoring"),
     ("alpha monitoring policies", "alerts", "monitoring"),
 ):
@@ -585,6 +590,43 @@ def _change_sink(cloud: Cloud, names: list[str], command: Command) -> None:
 @_act("logging buckets create")
 def _make_log_bucket(cloud: Cloud, names: list[str], command: Command) -> None:
     cloud.new("log buckets", names[0], location=command.flags["--location"])
+
+
+@_act("artifacts repositories create")
+def _make_repository(cloud: Cloud, names: list[str], command: Command) -> None:
+    cloud.new("repositories", names[0], location=command.flags["--location"])
+
+
+@_act("builds submit")
+def _build_image(cloud: Cloud, names: list[str], command: Command) -> None:
+    _needs_api(cloud, "cloudbuild")
+    builder = command.flags["--service-account"].rpartition("/")[2]
+    staged = command.flags["--gcs-source-staging-dir"].removeprefix("gs://").partition("/")[0]
+    for where, role in (
+        (f"projects/{PROJECT}", "roles/logging.logWriter"),
+        (f"projects/{PROJECT}", "roles/artifactregistry.writer"),
+        (f"buckets/{staged}", "roles/storage.objectViewer"),
+    ):
+        if not cloud.may(where, role, builder):
+            raise Refused(f"{builder} does not have {role}")
+    image = command.flags["--substitutions"].removeprefix("_IMAGE=")
+    cloud.get("repositories", image.split("/")[2])
+    cloud.new("images", image)
+
+
+@_act("run jobs deploy")
+def _make_job(cloud: Cloud, names: list[str], command: Command) -> None:
+    flags = command.flags
+    cloud.get("images", flags["--image"])
+    secret, version = flags["--set-secrets"].partition("=")[2].split(":")
+    if not cloud.may(f"secrets/{secret}", "roles/secretmanager.secretAccessor", flags["--service-account"]):
+        raise Refused(f"Permission denied on secret: {secret}/{version}")
+    cloud.state["jobs"].setdefault(names[0], {"runs": 0})["deployed"] = flags
+
+
+@_act("run jobs execute")
+def _run_job(cloud: Cloud, names: list[str], command: Command) -> None:
+    cloud.get("jobs", names[0])["runs"] += 1
 
 
 @_act("logging metrics create")

@@ -51,6 +51,7 @@ def issued(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Command, obje
         google.deploy(*BOTH, "--topic=other-topic", "--replace-trigger", "--releaser=user:a@example.com").code,
         google.deploy("release", *BOTH, "--topic=other-topic", LOG_LEVEL="DEBUG").code,
         google.deploy("rotate", *BOTH, text=SECRET).code,
+        google.deploy("job", *BOTH, "--tasks=3", "--", "gs://my-events/a,b/", "--days=3").code,
         google.deploy(*BOTH, *RULES, "--only=gcs", "--notifications", "--name=third", text=SECRET).code,
         google.deploy("destroy", *BOTH, "--only=gcs", "--name=third", "--yes").code,
         google.deploy(*BOTH, "--credentials=project-token", "--name=other", "--alert-email=", text=SECRET).code,

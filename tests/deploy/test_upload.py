@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import base64
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -55,7 +57,7 @@ def environment(upload: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--quiet",
         "--disable-pip-version-check",
     ]
-    subprocess.run([*install, "-r", upload / "requirements.txt"], check=True)
+    subprocess.run([*install, "--require-hashes", "-r", upload / "requirements.txt"], check=True)
     return folder / "bin"
 
 
@@ -96,7 +98,7 @@ def entry_points(source: Path) -> set[str]:
 def test_only_what_the_functions_need_is_uploaded(uploaded: list[str], upload: Path) -> None:
     assert {name.partition("/")[0] for name in uploaded} == {"main.py", "requirements.txt", "importer"}
     assert not [name for name in uploaded if "__pycache__" in name]
-    assert sum(file.stat().st_size for file in upload.rglob("*")) < 1_000_000
+    assert sum(file.stat().st_size for file in upload.rglob("*")) < 1_500_000
 
 
 def test_the_functions_are_those_that_deploy_names(upload: Path) -> None:
@@ -115,6 +117,23 @@ def test_gcs_import_runs_from_it(upload: Path, environment: Path, standin: Stand
         bucket.wait_until_delivered()
 
     assert set(standin.ids()) == {"from-an-object"}
+
+
+def test_the_images_command_runs_from_it(upload: Path, environment: Path) -> None:
+    """As the Dockerfile has it: its packages by their hashes, its two COPYs, its ENTRYPOINT."""
+    command = re.findall(r"^ENTRYPOINT (.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)[-1]
+    program, *words = json.loads(command)
+
+    done = subprocess.run(
+        [environment / program, *words, "backfill", "--help"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(upload)},
+        cwd=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, "--days" in done.stdout) == (0, True), done.stderr
 
 
 def test_pubsub_import_runs_from_it(upload: Path, environment: Path, standin: Standin) -> None:

@@ -140,7 +140,7 @@ def test_what_is_pinned_is_within_the_ranges() -> None:
     from packaging.requirements import Requirement
 
     found = project()
-    pins = dict(re.findall(r"^([a-z0-9-]+)==(\S+)$", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+    pins = dict(re.findall(r"^([a-z0-9-]+)==(\S+)(?: \\)?$", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
     asked = [*found["dependencies"], *(one for some in found["optional-dependencies"].values() for one in some)]
     for requirement in map(Requirement, asked):
         if requirement.name != found["name"]:
