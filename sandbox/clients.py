@@ -99,6 +99,12 @@ class Bucket:
         """How many bytes of each object's content were read since it was emptied, those read again included."""
         return dict(_get(f"{self.url}/sandbox/read").json())
 
+    def size(self, name: str) -> int | None:
+        """The bytes of an object; None where there is none of that name."""
+        address = f"{self.url}/storage/v1/b/{quote(self.name)}/o/{quote(name, safe='')}"
+        answer = requests.get(address, timeout=60)
+        return int(answer.json()["size"]) if answer.ok else None
+
     def deliveries(self) -> list[dict[str, Any]]:
         """The last thousand events, oldest first: `name`, `generation`, `attempts`, `status`, `delivered`."""
         return list(_get(f"{self.url}/sandbox/deliveries").json())

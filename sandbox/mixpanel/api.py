@@ -6,6 +6,7 @@ GET answers with JSON; where there are many rows with the newest first, `limit` 
     ids        as text, a line `$insert_id<TAB>times seen` for each event held
     events     those kept in full; `event`, `user` and `source` are texts that the event's are to contain
     requests, rejects, sources, faults
+    reading    of each object in the local bucket that is at work, the share of its bytes that was read
     stream     server-sent events, see `sandbox.mixpanel.feed`
     download   the rejects as they are stored, lines of JSON; `source` is a text that theirs is to contain
 

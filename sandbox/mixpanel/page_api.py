@@ -6,6 +6,7 @@ It is a part of the API under /sandbox/; see `sandbox.mixpanel.api`.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import msgspec
 import requests
@@ -14,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from sandbox.clients import Bucket
 from sandbox.mixpanel.preview import MAX_BYTES, MAX_FILE_BYTES, PreviewError, preview
 from sandbox.mixpanel.profiling import profile
 from sandbox.mixpanel.publishing import MAX_MESSAGE_BYTES, publish
@@ -24,6 +26,8 @@ from sandbox.mixpanel.stored_rejects import ResendError, stored_rejects
 from sandbox.mixpanel.surroundings import ask_for_mapping
 from sandbox.variables import mapping_file
 
+MAX_READING = 20
+"""Objects at work of which it is told how far they are read."""
 MAX_UPLOADED = 200_000_000
 """Bytes of a file uploaded through the page."""
 
@@ -35,6 +39,7 @@ def routes(sandbox: Sandbox) -> list[Route]:
     writing += [asked.mapping, asked.transform, asked.send_again]
     return [
         Route("/sandbox/download", asked.download),
+        Route("/sandbox/reading", asked.reading),
         Route("/sandbox/mapping_file", not_for_strangers(asked.mapping_text)),
         Route("/sandbox/mapping_file", not_for_strangers(asked.write_mapping), methods=["POST"]),
         *(Route(f"/sandbox/{each.__name__}", not_for_strangers(each), methods=["POST"]) for each in writing),
@@ -58,6 +63,14 @@ class _Asked:
         except requests.RequestException as error:
             return failed(502, f"The bucket at {bucket.url} did not take it: {type(error).__name__}.")
         return json_of({"name": f"gs://{bucket.name}/{name}", "generation": generation})
+
+    async def reading(self, _: Request) -> Response:
+        bucket = self._sandbox.bucket
+        names = [source.name for source in self._sandbox.reports.newest_sources() if source.work][:MAX_READING]
+        try:
+            return json_of(await run_in_threadpool(shares_read, bucket, names) if bucket else {})
+        except requests.RequestException:
+            return json_of({})
 
     async def publish(self, request: Request) -> Response:
         around = self._sandbox.around
@@ -172,3 +185,13 @@ class _Asked:
 
 def _names(body: bytes) -> dict[str, str | None]:
     return msgspec.json.decode(body, type=dict[str, str | None])
+
+
+def shares_read(bucket: Bucket, names: Iterable[str]) -> dict[str, float]:
+    """Of each object of these names (`gs://bucket/name#generation`) in this bucket, the share of it that was read."""
+    read, shares = bucket.read(), {}
+    for full in names:
+        name = full.removeprefix(f"gs://{bucket.name}/").rpartition("#")[0]
+        if name in read and (size := bucket.size(name)):
+            shares[full] = min(read[name] / size, 1.0)
+    return shares

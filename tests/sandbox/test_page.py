@@ -392,6 +392,7 @@ def test_an_import_that_mixpanel_holds_up_is_shown_at_work_with_what_it_waits_fo
         re.compile(r"\d+ \u00d7 429; waits .*Mixpanel answered 429"), timeout=10_000
     )
     expect(page.locator("#uploads li")).to_contain_text("at work: 0 imported so far; it waits: Mixpanel answered 429")
+    expect(row.locator(".working")).to_contain_text("100 % of it is read", timeout=10_000)
     expect(page.get_by_role("tab", name="Sources")).to_contain_text("1 at work")
     expect(page.locator("#refusals-plot")).to_be_visible()
     expect(page.locator("#refusals")).to_have_attribute(

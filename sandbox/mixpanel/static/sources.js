@@ -2,20 +2,22 @@
 import { go, none } from "./address.js";
 import { $, badge, cell, facts, make, row } from "./dom.js";
 import { now, onnews, state } from "./feed.js";
-import { clock, plural, short, size, took, whole } from "./words.js";
+import { clock, percent, plural, short, size, took, whole } from "./words.js";
 
 const MOST = 200;
+let read = {}; // of the objects at work, how much of each
 const OUTCOME = { done: "good", skipped: "", "handed back": "warn", gone: "", "sent again": "good", "at work": "work" };
 
 const answers = (work) => Object.entries(work.answers).filter(([answer]) => answer !== "200")
   .map(([answer, times]) => `${whole(times)} \u00d7 ${answer === "none" ? "no answer" : answer}`).join(", ");
 
 // What a run that goes on is at: how far it is, how often it tried, what it waits for.
-function atWork(work) {
+function atWork(work, share) {
   const waits = work.waits_until - now();
   const silent = now() - work.at;
   return [
     `for ${took(Math.max(now() - work.since, 0))}: ${plural(work.requests, "request")}, ${whole(work.imported)} imported so far`,
+    share === undefined ? "" : `${percent(share)} of it is read`,
     answers(work),
     waits > 0 ? `waits ${took(waits)}: ${work.waits_for.replace(/\.$/, "")}` : silent > 15 ? `nothing heard for ${took(silent)}` : "",
   ].filter(Boolean).join("; ");
@@ -44,7 +46,7 @@ function sourceRow(source) {
   const rejected = shown.rejected ? `${whole(shown.rejected)} rejects` : "Rejects";
   return make("div", { class: "source", "data-source": source.name },
     details,
-    source.work ? make("p", { class: "working" }, atWork(source.work)) : run?.reason ? make("p", { class: "working reason" }, run.reason) : null,
+    source.work ? make("p", { class: "working" }, atWork(source.work, read[source.name])) : run?.reason ? make("p", { class: "working reason" }, run.reason) : null,
     make("p", { class: "links" }, to("events", "Events"), to("rejects", rejected), to("batches", "Batches")));
 }
 
@@ -87,10 +89,14 @@ function show() {
   $("known-sources").replaceChildren(...[...state.sources.keys()].reverse().slice(0, 50).map((name) => make("option", { value: name })));
 }
 
-setInterval(() => {
+
+setInterval(async () => {
+  if (state.counts.at_work && state.setting.bucket && !document.hidden) {
+    read = await fetch("sandbox/reading").then((answer) => answer.json()).catch(() => ({}));
+  }
   for (const element of $("source-rows").children) {
     const { work } = state.sources.get(element.dataset.source) ?? {};
-    if (work) element.querySelector(".working").textContent = atWork(work);
+    if (work) element.querySelector(".working").textContent = atWork(work, read[element.dataset.source]);
   }
 }, 1000);
 
