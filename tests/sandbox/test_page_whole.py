@@ -18,7 +18,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from sandbox import processes
-from tests.sandbox.browser import drop
+from tests.sandbox.browser import drop, serious_findings
 from tests.sandbox.test_sandbox import ANY_PORTS, Running, running
 
 SHOP = """\
@@ -255,7 +255,8 @@ def test_a_preview_shows_each_record_before_and_after_with_the_rule_that_touched
     assert desk.sandbox.ask("summary")["requests"] == 0
 
 
-def test_a_preview_says_what_is_odd_and_which_lines_mend_it(page: Page) -> None:
+def test_a_preview_says_what_is_odd_and_which_lines_mend_it(desk: Desk, page: Page) -> None:
+    pick(page, str(desk.mapping))
     tab(page, "Preview")
     made = [{"what": "Viewed", "at": 1748779200 + n, "who": "u", "session": f"s-{n * 7919}"} for n in range(3000)]
     drop(page, "#preview-text", "views.jsonl", lines(*made))
@@ -265,6 +266,7 @@ def test_a_preview_says_what_is_odd_and_which_lines_mend_it(page: Page) -> None:
         re.compile(r"session has [23],\d{3} different values in 3,000 events: an id, by which nothing can be grouped")
     )
     expect(page.locator("#mending pre")).to_contain_text('"session"')
+    assert serious_findings(page) == []
 
 
 # Mappings, picked on the page
@@ -288,6 +290,7 @@ def test_a_mapping_that_is_picked_takes_effect_and_a_broken_one_says_what_the_te
     assert sentence
     expect(page.locator("#banner .why")).to_have_text(sentence[1])
     expect(page.locator("#state")).to_have_text("The functions are down")
+    assert serious_findings(page) == []
     tab(page, "Events")
     drop(page, "body", "second.jsonl", lines({"what": "Second", "at": 1748779200, "who": "u"}))
     expect(page.locator("#uploads li").first).to_contain_text("it waits: the functions do not run")
@@ -350,6 +353,7 @@ def test_a_file_with_three_kinds_of_bad_lines_is_brought_in_from_the_page_alone(
     expect(page.locator("#state")).to_have_text("The functions start\u2026", timeout=20_000)
     expect(page.locator("#state")).to_have_text("Live", timeout=20_000)
     picture(page, "walk-2-mapping")
+    assert serious_findings(page) == []
 
     with page.expect_download() as downloading:
         page.get_by_role("link", name="Download").click()
