@@ -195,7 +195,7 @@ def _handler(runtime: _Runtime) -> type[BaseHTTPRequestHandler]:
                 "Lambda-Runtime-Aws-Request-Id": call.id,
                 "Lambda-Runtime-Deadline-Ms": str(int(call.deadline * 1_000)),
                 "Lambda-Runtime-Invoked-Function-Arn": _ARN,
-                "Lambda-Runtime-Trace-Id": "Root=1-0-0",
+                "Lambda-Runtime-Trace-Id": f"Root=1-{call.id}",
             }
             self._answer(200, json.dumps(call.event).encode(), headers)
 

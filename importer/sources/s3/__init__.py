@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from importer import bootstrap, log
 from importer.errors import SettingsError
 from importer.sources.s3.invocation import LambdaSource
-from importer.sources.s3.secret import with_secret
+from importer.sources.s3.secret import VARIABLE, settings_in_secret
 
 
 class Context(Protocol):
@@ -31,7 +31,7 @@ class Process:
 
     def __init__(self) -> None:
         self._source: LambdaSource | None = None
-        self._variables: Mapping[str, str] = {}
+        self._secret: Mapping[str, str] = {}
         self._is_doubtful = True
 
     def handle(self, event: Any, context: Context) -> dict[str, Any] | None:
@@ -52,15 +52,16 @@ class Process:
         if before is not None and not self._is_doubtful:
             return before
         try:
-            variables = with_secret(os.environ)
+            secret = settings_in_secret(os.environ)
         except SettingsError as error:
             if before is None:
                 raise SystemExit(f"The importer cannot start: {error}") from None
             log.get().warning(f"The credentials of before are used on: {error}", kind="settings")
             return before
-        if before is not None and variables == self._variables:
+        if before is not None and secret == self._secret:
             return before
-        self._source, self._variables = LambdaSource(bootstrap.settings(variables)), variables
+        variables = {name: value for name, value in os.environ.items() if name != VARIABLE}
+        self._source, self._secret = LambdaSource(bootstrap.settings(variables | secret)), secret
         if before is not None:
             before.close()
         return self._source

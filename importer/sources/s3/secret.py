@@ -14,16 +14,14 @@ VARIABLE = "MIXPANEL_SECRET_ARN"
 _OURS = "MIXPANEL_"
 
 
-def with_secret(variables: Mapping[str, str]) -> dict[str, str]:
-    """The variables, with those that the secret holds in the place of their own.
+def settings_in_secret(variables: Mapping[str, str]) -> dict[str, str]:
+    """The settings that the secret holds; none where the variables name no secret.
 
     Raises:
         SettingsError: it cannot be read, or is neither of the two.
     """
-    found = {name: value for name, value in variables.items() if name != VARIABLE}
-    if name := variables.get(VARIABLE, "").strip():
-        found |= _settings(_value(name))
-    return found
+    name = variables.get(VARIABLE, "").strip()
+    return _settings(_value(name)) if name else {}
 
 
 def _value(name: str) -> str:

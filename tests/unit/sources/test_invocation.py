@@ -14,7 +14,7 @@ import pytest
 from importer import log
 from importer.core.report import HandedBack
 from importer.settings import CredentialKind, Credentials, Settings
-from importer.sources.s3 import invocation, queue
+from importer.sources.s3 import Process, invocation, queue, secret
 from importer.sources.s3.invocation import InvalidCall, LambdaSource
 from sandbox.aws.clients import Cloud
 from sandbox.aws.poller import failures
@@ -288,3 +288,50 @@ def test_a_queue_that_cannot_be_asked_changes_nothing(cloud: Cloud) -> None:
     assert not queue.begin_anew(msgspec.structs.replace(message, queue=f"{cloud.queue_arn}.fifo"))
     assert queue.begin_anew(message, at_once=True)
     assert cloud.waiting() == 2  # with S3's test of the notification
+
+
+class Context:
+    """What Lambda says of a call that may take a minute."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+def test_a_failure_has_the_secret_read_anew_and_what_imports_stays_as_long_as_that_is_the_same(
+    cloud: Cloud, standin: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What imports knows how much Mixpanel takes, and has connections. Lambda sets a variable anew for each call."""
+    secrets = cloud.client("secretsmanager")
+    arn = secrets.create_secret(Name="mixpanel", SecretString="a-token")["ARN"]
+    monkeypatch.setenv("MIXPANEL_SECRET_ARN", arn)
+    monkeypatch.setenv("MIXPANEL_API_URL", standin.url)
+    process = Process()
+    try:
+        first = process.source()
+        for number in range(3):
+            monkeypatch.setenv("_X_AMZN_TRACE_ID", f"Root={number}")
+            with pytest.raises(InvalidCall):
+                process.handle({}, Context())
+        assert process.source() is first
+        secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
+        assert process.source() is first
+        secrets.create_secret(Name="mixpanel", SecretString='{"MIXPANEL_PROJECT_TOKEN": "another"}')
+        monkeypatch.setenv("MIXPANEL_SECRET_ARN", "mixpanel")
+        assert process.source() is not first
+    finally:
+        process.source().close()
+        log.use(log.StandardLog(logging.getLogger("importer")))
+
+
+@pytest.mark.parametrize("held", ["{}", "{", '{"PASSWORD": "x"}', '{"MIXPANEL_PROJECT_ID": 7}', ""])
+def test_a_secret_that_is_no_credentials_is_told_and_not_shown(
+    cloud: Cloud, held: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secret, "_value", lambda _: held)
+    monkeypatch.setenv("MIXPANEL_SECRET_ARN", "mixpanel")
+    with pytest.raises(SystemExit) as raised:
+        Process().source()
+    assert str(raised.value) == (
+        "The importer cannot start: MIXPANEL_SECRET_ARN names a secret that is neither a project's token nor JSON of "
+        "MIXPANEL_… texts."
+    )
