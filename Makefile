@@ -5,6 +5,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 ENGINES := $(basename $(notdir $(wildcard requirements/*.txt)))
+# With what reads buckets and all formats, so that an engine does what the functions do.
+EXTRAS := --extra gcp --extra formats --extra profile
 LOCK := $(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header
 
 .PHONY: demo sandbox test tools lint bench clean lock engines mutants sbom wheel
@@ -84,7 +86,7 @@ lock: $(VENV)/.ready
 	$(LOCK) requirements-mutants.in
 	$(LOCK) requirements-sbom.in
 	for engine in $(ENGINES); do \
-	    $(LOCK) --extra $$engine -o requirements/$$engine.txt pyproject.toml requirements/tests.in; done
+	    $(LOCK) $(EXTRAS) --extra $$engine -o requirements/$$engine.txt pyproject.toml requirements/tests.in; done
 
 $(VENV)/.ready: requirements.txt requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)

@@ -7,15 +7,17 @@ import random
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from sandbox import processes
-from sandbox.aws.clients import Cloud
 from sandbox.clients import Bucket, Standin
 from sandbox.topic import emulator as pubsub_emulator
 from sandbox.topic.emulator import Emulator
+
+if TYPE_CHECKING:
+    from sandbox.aws.clients import Cloud
 
 os.environ.setdefault("FAULTS_SEED", str(random.randrange(1_000_000)))
 """The same in every process that runs tests."""
@@ -89,6 +91,8 @@ def cloud_process() -> Iterator[processes.Service]:
 @pytest.fixture
 def cloud(cloud_process: processes.Service, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     """The local S3 and SQS, empty and without faults; boto3 finds them."""
+    from sandbox.aws.clients import Cloud
+
     client = Cloud(cloud_process.url, visibility=1)
     client.reset()
     for name, value in client.environment.items():

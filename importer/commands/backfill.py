@@ -23,6 +23,7 @@ from importer.commands.options import Command, as_json, settings_here
 from importer.commands.places import entries
 from importer.commands.progress import Progress
 from importer.commands.state import with_state
+from importer.commands.summary import failure
 from importer.commands.terminal import count, either, number_of, say, sentences
 from importer.commands.work import AT_ONCE, File, How, Reasons, Work
 from importer.core.pipeline import Pipeline
@@ -111,7 +112,7 @@ def _backfilled(settings: Settings, left: Sequence[Day], at_once: int, *, as_jso
                 )
             _wait_for_others(work, left)
     if as_json:
-        show_for_machines(left, reasons)
+        show_for_machines(left, reasons, **failure(work.failure))
     else:
         show(left, reasons)
     unfinished = sum(day.unfinished for day in left)

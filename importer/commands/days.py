@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from importer.commands.dates import by_day, layout, layout_of
 from importer.commands.estimate import Estimate, estimate
@@ -164,7 +165,7 @@ def _row(day: Day) -> list[str]:
     return [day.name, count(len(day.entries)), stored, *map(count, numbers), duration(day.seconds)]
 
 
-def show_for_machines(left: Sequence[Day], reasons: Reasons) -> None:
+def show_for_machines(left: Sequence[Day], reasons: Reasons, **more: Any) -> None:
     """Writes the same as JSON."""
     days = [
         {
@@ -177,4 +178,4 @@ def show_for_machines(left: Sequence[Day], reasons: Reasons) -> None:
         for day in left
     ]
     total = sum((day.report for day in left), Report())
-    show_json({"days": days, "total": total.counts(), "reasons": dict(reasons.counts)})
+    show_json({"days": days, "total": total.counts(), "reasons": dict(reasons.counts), **more})

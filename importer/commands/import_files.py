@@ -46,8 +46,11 @@ _REJECTS_SAID = "Rejects are written to {0}; once their cause is mended: replay 
 @click.option(
     "--at-once", type=click.IntRange(1, 64), default=AT_ONCE, metavar="N", help=f"Files at a time ({AT_ONCE})."
 )
+@click.option("--progress", "says", is_flag=True, help="Say how it goes with --json, too.")
 @as_json
-def command(places: tuple[str, ...], again: bool, dry_run: bool, limit: int | None, at_once: int, as_json: bool) -> int:
+def command(
+    places: tuple[str, ...], again: bool, dry_run: bool, limit: int | None, at_once: int, says: bool, as_json: bool
+) -> int:
     """Imports files into Mixpanel: any format, compressed or not.
 
     A SOURCE is a path, a folder, gs://bucket/name or s3://…, what names in a bucket begin with, a glob of these, or -
@@ -60,7 +63,7 @@ def command(places: tuple[str, ...], again: bool, dry_run: bool, limit: int | No
         say("IMPORT_INCLUDE and IMPORT_EXCLUDE leave nothing to import.")
         return 0
     how = How(at_once, again, limit, keeps=not dry_run and limit is None)
-    return imported(settings, files, how, is_dry=dry_run, as_json=as_json)
+    return imported(settings, files, how, is_dry=dry_run, as_json=as_json, says=says)
 
 
 def imported(
@@ -71,6 +74,7 @@ def imported(
     *,
     is_dry: bool = False,
     as_json: bool = False,
+    says: bool = False,
 ) -> int:
     """Imports files, shows how it goes and what became of them, and says how to go on.
 
@@ -79,14 +83,14 @@ def imported(
     """
     started = time.monotonic()
     pipeline = DryRun(settings) if is_dry else Pipeline(settings)
-    progress = Progress(files, is_quiet=as_json)
+    progress = Progress(files, is_quiet=as_json and not says)
     with rejects_kept(settings, is_kept=not is_dry) as reasons:
         work = Work(pipeline, reasons, progress, how, leases)
         with sentences(), stopped_by_signals(work.stop), progress.shown():
             work.all(files)
         seconds = time.monotonic() - started
     if as_json:
-        summary.show_for_machines(files, seconds, reasons)
+        summary.show_for_machines(files, seconds, reasons, **summary.failure(work.failure))
     else:
         summary.show(files, seconds, reasons, title="would import" if is_dry else "imported")
         _say_how_to_go_on(work, files, how)

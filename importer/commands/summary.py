@@ -9,6 +9,7 @@ from importer.commands.progress import short
 from importer.commands.terminal import Column, count, duration, number_of, say, show_json, show_table
 from importer.commands.work import File, Reasons
 from importer.core.report import Report
+from importer.errors import FatalDeliveryError, ImporterError
 
 _COLUMNS = (
     Column("file", style="bold"),
@@ -77,6 +78,13 @@ def show_for_machines(files: Sequence[File], seconds: float, reasons: Reasons, *
             **more,
         }
     )
+
+
+def failure(error: ImporterError | None) -> dict[str, Any]:
+    """What ended all of it, for machines: why, and whether doing it again may go better."""
+    if error is None:
+        return {}
+    return {"failure": {"reason": str(error), "retry": not isinstance(error, FatalDeliveryError)}}
 
 
 def _object(file: File) -> dict[str, Any]:
