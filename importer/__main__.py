@@ -20,6 +20,7 @@ _COMMANDS = {
     "profile": "importer.commands.profile",
     "replay": "importer.commands.replay",
     "pull": "importer.commands.pull",
+    "kafka": "importer.commands.kafka",
 }
 """The module of each command, whose `command` it is."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self
 
@@ -45,6 +45,10 @@ class Message(Struct, frozen=True, gc=False):
     source: str
     channel: str
     published: str
+
+
+Keep = Callable[[list[Reject]], Awaitable[None]]
+"""Makes rejects safe, or raises `DeliveryError`."""
 
 
 class MessageImporter:
@@ -109,11 +113,11 @@ class MessageImporter:
         """Closes the connections, once no message is open."""
         self.batcher.pipeline.close()
 
-    async def _settle(self, source: Source, message: Message) -> None:
+    async def _settle(self, source: Source, message: Message, keep: Keep | None) -> None:
         records = records_of_message(message.data, self._most_uncompressed, self._rows)
         try:
             if rejects := await source.deliver(message.source, records, message.data or message.attributes):
-                await self._keep(rejects)
+                await (keep or self._keep)(rejects)
         except DeliveryError as error:
             self._tell_once(error)
             raise
@@ -168,8 +172,12 @@ class OpenMessage:
         """
         self._memory.take(size)
 
-    def settle(self, message: Message) -> Coroutine[Any, Any, None]:
+    def settle(self, message: Message, keep: Keep | None = None) -> Coroutine[Any, Any, None]:
         """Returns when everything in the message is imported, dropped, or kept as a reject.
+
+        Args:
+            message: what has come.
+            keep: makes its rejects safe; by default they go where the settings say.
 
         Raises:
             DeliveryError: Mixpanel did not take all of it, or rejects could not be kept; the message is to be handed
@@ -177,4 +185,9 @@ class OpenMessage:
             BudgetExceeded: there is no memory for it; the same.
         """
         self._message = message
-        return self._importer._settle(self._source, message)
+        return self._importer._settle(self._source, message, keep)
+
+    def drop(self, message: Message, kind: str) -> None:
+        """Counts the message as dropped: there is nothing in it to import, and that is as it should be."""
+        self._message = message
+        self._source.drop(kind)

@@ -77,9 +77,17 @@ def known_by_its_start(content: bytes) -> str | None:
             return f"{what}: {advice}"
     if packed := compression_of(content):
         return f"{packed.name} within {packed.name} within {packed.name}: unpack it"
+    if _is_framed(content):
+        return "Avro or Protobuf framed for a schema registry: have it written as JSON, or as Avro with its schema"
     if content.startswith(_TAR, _TAR_AT):
         return f"a tar archive: {_PACKED.format('tar -xOf FILE.tar')}"
     return None
+
+
+def _is_framed(content: bytes) -> bool:
+    """Whether it starts as messages do that Confluent's serializers write: a zero, and a schema's number.
+    https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format"""
+    return len(content) > 5 and content[0] == 0 and content[1] == 0
 
 
 def _cannot_be_told(head: Head, rows: list[bytes]) -> bool:

@@ -15,6 +15,7 @@ from importer.core.rejects.folded import FoldedRejects
 from importer.core.rejects.reject import Reject
 from importer.core.report import Report, Tally
 from importer.errors import DeliveryError, InvalidRecord, Unreadable
+from importer.mappings.outcome import Dropped
 from importer.mixpanel.outcome import RejectedEvent
 from importer.records import Record, is_blank
 
@@ -144,6 +145,12 @@ class Source:
         if self._failure:
             raise type(self._failure)(str(self._failure)) from self._failure
         return self._rejects.all() if self._rejects else []
+
+    def drop(self, kind: str) -> None:
+        """Counts something of the source as dropped that is no record."""
+        self._read += 1
+        self._tally = self._tally or Tally()
+        self._tally.add([Dropped(kind)], [])
 
     def imported(self) -> None:
         """Mixpanel took a batch with an event of this source in it."""
