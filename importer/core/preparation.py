@@ -6,7 +6,7 @@ each has an outcome of its own, so that a bad one costs itself alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 
 from msgspec import Struct
@@ -69,7 +69,6 @@ class Preparer:
         self._transform = transform
         self.makes_events = bool(self._mapping or self._filters or transform)
         self._has_own_shape = self._mapping is None and transform is None
-        self._is_plain = not (self._filters or transform)
 
     def prepare(self, record: bytes) -> Prepared:
         """Prepares one record; white space around it does not count."""
@@ -95,12 +94,15 @@ class Preparer:
                 return self._completer.complete_odd(record) if is_odd else self._completer.complete(record)
             if len(record) >= MAX_EVENT_BYTES:
                 raise InvalidRecord("is too long: Mixpanel takes events under 1 MB")
-            if self._mapping is None:
-                return self._complete(record, [read_object(record)])
-            outcomes = self._mapping(record)
-            if self._is_plain and len(outcomes) == 1 and outcomes[0].__class__ is dict:
-                return self._completer.complete_made(outcomes[0], record, 0)
-            return self._complete(record, outcomes)
+            outcomes: list[Outcome]
+            outcomes = [read_object(record)] if self._mapping is None else self._mapping(record)
+            changed: list[str] = []
+            if self._transform is None and len(outcomes) == 1 and outcomes[0].__class__ is dict:
+                outcome = self._filters.apply(outcomes[0], changed) if self._filters else outcomes[0]
+                if outcome.__class__ is dict and not changed:
+                    return self._completer.complete_made(outcome, record, 0)
+                return self._complete(record, [outcome], changed)
+            return self._complete(record, self._made(outcomes, changed), changed)
         except InvalidRecord as invalid:
             return Prepared(rejected=(self._reason(record, invalid),))
         except RecursionError:
@@ -148,17 +150,21 @@ class Preparer:
         if events:
             yield first, events
 
-    def _complete(self, record: bytes, outcomes: list[Outcome]) -> Prepared:
-        """Filters, transforms, checks and completes what a record or the mapping gave.
+    def _complete(self, record: bytes, outcomes: Iterable[Outcome], changed: list[str]) -> Prepared:
+        """Checks and completes what was made of a record.
 
         An event's number counts all outcomes before it: what a filter or transform drops from now on changes no other
         event's `$insert_id`.
+
+        Args:
+            record: as it came.
+            outcomes: what was made of it.
+            changed: the rules that changed something, once all outcomes have come.
         """
         events: list[bytes] = []
         dropped: list[Dropped] = []
         rejected: list[InvalidRecord] = []
-        changed: list[str] = []
-        for number, outcome in enumerate(self._made(outcomes, changed)):
+        for number, outcome in enumerate(outcomes):
             if isinstance(outcome, Dropped):
                 dropped.append(outcome)
             elif isinstance(outcome, InvalidRecord):

@@ -45,8 +45,7 @@ class Filters:
         if not isinstance(properties, dict):
             return event  # which is for the check to reject
         for judge in self._judges:
-            dropped = judge(event, properties)
-            if dropped is not None:
+            if dropped := judge(event, properties):
                 return dropped
         if self._needs_names:
             plan, values = self._by_shape.of(properties)
@@ -101,12 +100,14 @@ def _events(node: Node) -> list[_Judge]:
         if "*" not in globs:
             judges.append(allow)
     if "deny" in given:
+        is_denied = matcher(given["deny"].texts())
         denies = first_match(given["deny"].texts())
 
         def deny(event: Event, _: dict[str, Any]) -> Dropped | None:
             name = event.get("event")
-            found = denies(name) if isinstance(name, str) else None
-            return None if found is None else Dropped(f"filter: events.deny {found}")
+            if not isinstance(name, str) or not is_denied(name):
+                return None
+            return Dropped(f"filter: events.deny {denies(name)}")
 
         judges.append(deny)
     return judges
@@ -122,6 +123,8 @@ def _window(node: Node) -> _Judge:
 
     def window(_: Event, properties: dict[str, Any]) -> Dropped | None:
         time = properties.get("time")
+        if time.__class__ is int and least <= (time if time >= MIN_TIME else time * 1000) < most:
+            return None  # as most are
         if isinstance(time, str):
             time = from_iso(time)
         if not isinstance(time, int | float) or isinstance(time, bool):

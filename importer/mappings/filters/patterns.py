@@ -53,21 +53,22 @@ MASKS: dict[str, Callable[[str, str], str]] = {
 """For each pattern's name, what puts a cover over all that matches in a text. In this order: a card is no phone."""
 
 
-def suspects(names: Sequence[str]) -> Callable[[str], bool]:
-    """Whether one of these patterns may match in a text, or in several with line breaks between; never wrong in saying
+MIN_LENGTHS = {"email": len("a@b.de"), "phone": len(_MIN_DIGITS), "card": 13, "ip": len("::")}
+"""Characters of the shortest text that each can match in."""
+
+
+def suspects(names: Sequence[str]) -> Callable[[bytes], bool]:
+    """Whether one of these patterns may match in a text, or in several, such as JSON has them; never wrong in saying
     no."""
     email, ip = "email" in names, "ip" in names
     digits = "phone" in names or "card" in names
 
-    def may_match(text: str) -> bool:
-        if email and "@" in text:
+    def may_match(text: bytes) -> bool:
+        if email and b"@" in text:
             return True
-        if not digits and not ip:
-            return False
-        as_bytes = text.encode(errors="replace")
-        if digits and _MIN_DIGITS in as_bytes.translate(_DIGITS, _SEPARATORS):
+        if digits and _MIN_DIGITS in text.translate(_DIGITS, _SEPARATORS):
             return True
-        return ip and (b"..." in as_bytes.translate(None, _DECIMAL) or b"::" in as_bytes.translate(None, _HEXADECIMAL))
+        return ip and (b"..." in text.translate(None, _DECIMAL) or b"::" in text.translate(None, _HEXADECIMAL))
 
     return may_match
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
+import msgspec
+
 from importer.mappings.filters import patterns
 from importer.mappings.filters.by_name import OWN
 
@@ -16,6 +18,7 @@ LEFT = OWN | {"ip", "$browser_version", "$os_version", "$app_version_string", "$
 """Properties whose texts stay as they are: what makes an event one, an address that is meant as one, and versions,
 which may look like one."""
 
+_encode = msgspec.json.Encoder().encode
 _FLAT = frozenset((str, int, float, bool, type(None)))
 
 
@@ -32,7 +35,8 @@ class Texts:
     patterns: Sequence[str]
     cover: str
     longest: int | None
-    _may_match: Callable[[str], bool]
+    _may_match: Callable[[bytes], bool]
+    _shortest: int
 
     def apply(self, properties: Properties, values: Iterable[Any], changed: list[str]) -> None:
         """Changes the properties in place, and adds the names of the rules that did something.
@@ -42,12 +46,23 @@ class Texts:
             values: those of the properties that may be changed; see `values_of`.
             changed: gets the names.
         """
+        try:
+            written = _encode(values)
+        except Exception:  # which is for the completion to reject
+            may_match, may_cut = bool(self.patterns), self.longest is not None
+        else:  # what values look like as JSON tells sooner than to look at each that there is nothing to do
+            may_cut = self.longest is not None and len(written) > self.longest
+            may_match = self._may_match(written)
+            if not may_match and not may_cut:
+                return
         found = all_texts(values)
-        together = "\n".join(found)
-        if self.patterns and self._may_match(together):
-            self._mask({text: self._masked(text) for text in found if self._may_match(text)}, properties, changed)
+        if may_match:
+            long = (text for text in found if len(text) >= self._shortest)
+            suspects = [text for text in long if self._may_match(text.encode(errors="replace"))]
+            self._mask({text: self._masked(text) for text in suspects}, properties, changed)
         most = self.longest
-        if most is not None and len(together) > most and change_texts(properties, lambda text: text[:most]):
+        is_long = may_cut and max(map(len, found), default=0) > (most or 0)
+        if is_long and change_texts(properties, lambda text: text[:most]):
             changed.append("cut")
 
     def _mask(self, masked: dict[str, tuple[str, list[str]]], properties: Properties, changed: list[str]) -> None:
@@ -69,7 +84,8 @@ class Texts:
 
 def texts(wanted: Sequence[str], cover: str, longest: int | None) -> Texts:
     """What to do with all texts: see `Texts`."""
-    return Texts(wanted, cover, longest, patterns.suspects(wanted))
+    shortest = min((patterns.MIN_LENGTHS[name] for name in wanted), default=0)
+    return Texts(wanted, cover, longest, patterns.suspects(wanted), shortest)
 
 
 def all_texts(values: Iterable[Any]) -> list[str]:
