@@ -21,10 +21,10 @@ sandbox: $(VENV)/.ready
 test: lint tools
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# Tests of the page need Chromium, of deploy.sh ShellCheck, of alerts promtool; else they are skipped. CI is to skip none.
+# Tests of the page need Chromium and npm, of deploy.sh ShellCheck, of alerts promtool; else skipped. CI is to skip none.
 tools:
 ifeq ($(CI),true)
-	@missing=$$(for tool in chromium shellcheck promtool:prometheus java:default-jre-headless mvn:maven; do \
+	@missing=$$(for tool in chromium npm shellcheck promtool:prometheus java:default-jre-headless mvn:maven; do \
 	command -v $${tool%:*} >/dev/null || echo $${tool#*:}; done); \
 	test -z "$$missing" || { root=$$(test "$$(id -u)" = 0 || echo sudo); set -x; \
 	$$root apt-get update -qq && $$root apt-get install -qq -y --no-install-recommends $$missing; }
