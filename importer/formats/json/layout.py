@@ -35,6 +35,7 @@ _WRAPPING = {key.decode().strip('"') for key in KEYS}
 _MAX_LINES_BEFORE = 20
 """Lines that are no JSON and may stand before what is not lines."""
 
+_MAX_GAP = 200
 _SPACE = b" \t\r\n"
 _starts = re.compile(rb"^[ \t]*+[{\[]", re.MULTILINE).search
 may_wrap = re.compile(rb"(?:" + b"|".join(KEYS) + rb")[ \t\r\n]*+:[ \t\r\n]*+\[").search
@@ -61,7 +62,7 @@ def _may_stand_before(text: bytes) -> bool:
 def _of_arrays(text: bytes, is_all: bool) -> Layout:
     """Lines, if most objects follow another without a comma between: then the first line is a bad one."""
     objects = [one for one in first_elements(text, Arrays(opened=False), is_all=is_all) if is_object(one[2])]
-    before = [text[:offset].rstrip(_SPACE)[-1:] for _, offset, _ in objects]
+    before = [text[max(offset - _MAX_GAP, 0) : offset].rstrip(_SPACE)[-1:] for _, offset, _ in objects]
     with_comma, without = before.count(b","), len(before) - before.count(b",") - before.count(b"[")
     first, _, others = text.partition(b"\n")
     is_spread = any(b"\n" in record for _, _, record in objects)

@@ -8,6 +8,16 @@ from functools import partial
 from itertools import accumulate, chain, islice, repeat
 from typing import overload
 
+import msgspec
+
+_MAX_SMALL = 2_000
+"""Bytes of a value, on average, for which what it was cut from is held."""
+
+_check = msgspec.json.Decoder(msgspec.Raw).decode
+
+Split = Callable[[bytes | memoryview], list[msgspec.Raw]]
+"""Splits whole values."""
+
 Place = tuple[int, int]
 """The line and offset of a record."""
 
@@ -64,18 +74,65 @@ class Places(Sequence[Place]):
         return self._found
 
 
-def places_in(text: bytes, records: list[bytes], line: int, offset: int) -> Places:
-    """Where records stand in the text that they were cut from, which begins with the first."""
-    count = len(records)
-    gaps = len(text) - sum(map(len, records))
-    gap = text[len(records[0]) : len(records[0]) + gaps // (count - 1)] if count > 1 else b""
-    if gap.join(records) != text:
-        found = [*_found(text, records, line, offset)]
-        return Places(count, partial(iter, found), found[0], found[-1])
+def places_of_lines(
+    text: bytes, start: int, end: int, records: list[bytes], place: Place, *, are_lines: bool
+) -> Places:
+    """Where records stand that were cut from a part of a text, which begins with the first, and has the last before
+    white space or nothing. There are no line breaks in them if they `are_lines`."""
+    count, (line, offset) = len(records), place
     lengths = array("I", map(len, records))
-    breaks = array("I", map(bytes.count, records, repeat(b"\n"))) if b"\n" in text else None
-    last = line + text.count(b"\n") - (breaks[-1] if breaks else 0), offset + len(text) - lengths[-1]
-    return Places(count, partial(_regular, lengths, line, offset, gap, breaks), (line, offset), last)
+    total, first = sum(lengths), lengths[0]
+    gap = text[start + first : start + first + (end - start - total) // (count - 1)] if count > 1 else b""
+    are_even = gap == b"," and end - start == total + count - 1
+    if not are_even and not text.startswith(gap.join(records), start):
+        found = [*_found(text, start, records, line, offset)]
+        return Places(count, partial(iter, found), found[0], found[-1])
+    last = total - lengths[-1] + len(gap) * (count - 1)
+    if are_lines:
+        find = partial(_regular, lengths, line, offset, gap, None)
+        return Places(count, find, place, (line + gap.count(b"\n") * (count - 1), offset + last))
+    breaks = array("I", map(bytes.count, records, repeat(b"\n")))
+    find = partial(_regular, lengths, line, offset, gap, breaks)
+    return Places(count, find, place, (line + text.count(b"\n", start, start + last), offset + last))
+
+
+def places_of_spread(
+    text: bytes, start: int, end: int, count: int, follows: bytes, split: Split, place: Place
+) -> Places:
+    """Where objects stand that were minified; what they were before is held until it is asked for, if they are small.
+
+    Args:
+        text: what holds them.
+        start: where they begin in it.
+        end: where they end, but for white space.
+        count: how many they are.
+        follows: what seems to stand between two of them, from the last byte of one on.
+        split: splits them again.
+        place: the place of the first.
+    """
+    line, offset = place
+    if end - start < count * _MAX_SMALL and (last := _last_object(text, start, end, follows)):
+        find = partial(_found_again, text, start, end, split, line, offset)
+        last_place = line + text.count(b"\n", start, last), offset + last - start
+        return Places(count, find, place, last_place if count > 1 else place)
+    found = [*_found_again(text, start, end, split, line, offset)]
+    return Places(count, partial(iter, found), found[0], found[-1])
+
+
+def _last_object(text: bytes, start: int, end: int, follows: bytes) -> int:
+    """Where the last of some objects begins, 0 if that is not certain. What begins within one and goes on to the last
+    one's end is no object, so one that does is the last."""
+    at = text.rfind(follows, start, end - 1) if follows else -1
+    last = text.find(b"{", at + 1, end) if at >= 0 else start
+    try:
+        _check(memoryview(text)[last:end])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return 0
+    return last
+
+
+def _found_again(text: bytes, start: int, end: int, split: Split, line: int, offset: int) -> Iterator[Place]:
+    return _found(text, start, [*map(bytes, split(memoryview(text)[start:end]))], line, offset)
 
 
 def _regular(
@@ -95,11 +152,11 @@ def _regular(
     return zip(accumulate((each + lines for each in breaks or repeat(0)), initial=line), offsets, strict=False)
 
 
-def _found(text: bytes, records: list[bytes], line: int, offset: int) -> Iterator[Place]:
-    at = counted = 0
+def _found(text: bytes, start: int, records: list[bytes], line: int, offset: int) -> Iterator[Place]:
+    at = counted = start
     for record in records:
         at = text.find(record, at)
         line += text.count(b"\n", counted, at)
         counted = at
-        yield line, offset + at
+        yield line, offset + at - start
         at += len(record)

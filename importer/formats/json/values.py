@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -22,13 +23,17 @@ _FRAMES: dict[str, type[Frame]] = {"array": Arrays, "objects": Frame, "wrapped":
 """What stands around the records, by their layout."""
 
 
+_opens_alone = re.compile(rb"\{[ \t]*+[\r\n]").search
+
+
 class _State(Struct, frozen=True):
-    """What has to be known to go on: the layout, whether the record stands within it, and whether lines end with a
-    carriage return alone."""
+    """What has to be known to go on: the layout, whether the record stands within it, whether lines end with a carriage
+    return alone, and whether objects are spread over lines."""
 
     layout: str
     inside: bool = True
     returns: bool = False
+    spread: bool = False
 
 
 def matches(head: Head) -> bool:
@@ -45,7 +50,7 @@ class Reader:
             state = _decoded(source.start.state)
         else:
             head = source.head
-            state = _State(layout(head), False, has_old_line_ends(head)) if head else _State("")
+            state = _state(head) if head else _State("")
         if state.layout not in _FRAMES:
             raise StalePosition(f"a checkpoint speaks of a layout of JSON that is not known here: {state.layout!r}")
         self._state = state
@@ -57,8 +62,8 @@ class Reader:
         if self._state.returns:
             chunks = (chunk.replace(b"\r", b"\n") for chunk in chunks)
         try:
-            for block in blocks(chunks, start.offset, start.line, self._frame):
-                yield block if block.are_lines else _in_lines(block)
+            for block in blocks(chunks, start.offset, start.line, self._frame, minified=self._state.spread):
+                yield block if block.are_lines else _in_lines(block, self._state.spread)
         except BrokenArray as error:
             raise Unreadable(str(error)) from None
 
@@ -75,16 +80,25 @@ def _decoded(state: bytes) -> _State:
         raise StalePosition(f"a checkpoint's state cannot be read: {error}") from None
 
 
+def _state(head: Head) -> _State:
+    return _State(layout(head), False, has_old_line_ends(head), _opens_alone(head.content) is not None)
+
+
 def in_one_line(record: bytes) -> bytes:
     """The record without the white space between its tokens, if there are line breaks in it and it is JSON: so that
     it is one line, and the same however it was indented."""
-    if b"\n" in record or b"\r" in record:
-        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return msgspec.json.format(record, indent=-1)
+    return _minified(record) if b"\n" in record or b"\r" in record else record
+
+
+def _minified(record: bytes) -> bytes:
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.format(record, indent=-1)
     return record
 
 
-def _in_lines(block: Block) -> Block:
-    records = [*map(in_one_line, block.records)]
+def _in_lines(block: Block, are_spread: bool) -> Block:
+    if not any(block.records):
+        return block
+    records = [*map(_minified if are_spread else in_one_line, block.records)]
     are_lines = block.places is not None  # then they were cut together, being JSON
     return replace(block, records=records, size=sum(map(len, records)) + len(records), are_lines=are_lines)

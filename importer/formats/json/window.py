@@ -34,9 +34,14 @@ class Window:
 
     def place_of(self, at: int) -> tuple[int, int]:
         """The line and offset of a place in the text, which must not be before the last one asked for."""
-        self._line += self.text.count(b"\n", self._counted, at)
+        if self.text.find(b"\n", self._counted, at) >= 0:
+            self._line += self.text.count(b"\n", self._counted, at)
         self._counted = at
         return self._line, self._offset + at
+
+    def know(self, line: int, offset: int) -> None:
+        """Takes the line of an offset, which lies after the last place asked for, as known."""
+        self._line, self._counted = line, offset - self._offset
 
     def offset_of(self, at: int) -> int:
         """The offset of a place in the text."""

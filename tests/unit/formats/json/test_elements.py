@@ -240,7 +240,7 @@ def test_any_array_on_one_line_is_cut_into_its_elements_however_little_is_held(
 ) -> None:
     monkeypatch.setattr("importer.formats.json.cutter._MAX_HELD", 12)
     monkeypatch.setattr("importer.formats.json.cutter.MAX_EVENT_BYTES", 4)
-    monkeypatch.setattr("importer.formats.json.elements._MAX_BULK", 3)
+    monkeypatch.setattr("importer.formats.json.bulk._MAX_BULK", 3)
     whole = [json.dumps(value).encode() for value in values]
     text = b"[" + b", ".join(whole) + b"]"
     found = cut(text, *(place for place in cuts if place < len(text)))
