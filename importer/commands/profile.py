@@ -17,6 +17,7 @@ from importer.commands.places import entries
 from importer.commands.terminal import say, show_json
 from importer.commands.work import File
 from importer.errors import SettingsError
+from importer.profile.advice import FIRST_LINE
 from importer.settings import Settings
 
 if TYPE_CHECKING:
@@ -140,6 +141,19 @@ def _check_paths(write_filters: str | None, html: str | None) -> None:
             raise SettingsError(f"{path} cannot be written: there is no folder {folder}.")
         if Path(path).is_dir():
             raise SettingsError(f"{path} cannot be written: it is a folder.")
+        if Path(path).is_file() and not _is_ours(path):
+            raise SettingsError(f"{path} is there already, and no profile wrote it: give another name.")
+
+
+def _is_ours(path: str) -> bool:
+    """Whether an earlier profile wrote a file, so that another may take its place."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(100).startswith((FIRST_LINE.encode(), b"<!doctype html>")) or not (
+                Path(path).stat().st_size
+            )
+    except OSError:
+        return False
 
 
 def _write(path: str, text: str) -> None:

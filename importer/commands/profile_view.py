@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from importer.commands.terminal import Column, count, either, is_terminal, number_of, say, show_table, write
+from importer.commands.terminal import Column, console, count, either, is_terminal, number_of, say, show_table, write
 
 if TYPE_CHECKING:
     from importer.profile.findings import Finding
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _MAX_EVENTS = 30
 _MAX_PROPERTIES = 60
 _MAX_FINDINGS = 40
+_MIN_WIDTH = 90
+"""Characters of a line below which examples have no room."""
 _SIGNS = {"problem": ("✗", "red"), "warning": ("!", "yellow"), "note": ("·", "cyan")}
 
 _EVENTS = (
@@ -49,7 +51,10 @@ def show(profile: Profile) -> None:
     _leave_a_line()
     show_table(_EVENTS, [_event(one) for one in profile.events[:_MAX_EVENTS]])
     _leave_a_line()
-    show_table(_PROPERTIES, [_property(one) for one in profile.properties[:_MAX_PROPERTIES]])
+    is_narrow = is_terminal(sys.stdout) and console().width < _MIN_WIDTH
+    columns = _PROPERTIES[:-1] if is_narrow else _PROPERTIES
+    rows = [_property(one)[: len(columns)] for one in profile.properties[:_MAX_PROPERTIES]]
+    show_table(columns, rows)
     left = [
         f"{more:,} {either(more, one, several)}"
         for more, one, several in (

@@ -8,6 +8,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+FIRST_LINE = "# What a profile of the data advises"
+"""What a file that this wrote begins with."""
+
 
 class Advice(Struct, frozen=True, kw_only=True):
     """What a mapping file would have to say. Keys are those of docs/mappings.md.
@@ -90,13 +93,13 @@ def file(advices: Sequence[tuple[str, Advice]], mapping: str | None) -> str:
         mapping: what IMPORT_MAPPING is, which the file takes the place of.
     """
     all_of_it = together(one for _, one in advices)
-    lines = ["# What a profile of the data advises. Look at each line before you use it: IMPORT_MAPPING=<this file>"]
+    lines = [f"{FIRST_LINE}. Look at each line before you use it: IMPORT_MAPPING=<this file>"]
     for sentence, one in advices:
         lines.append(f"# - {_on_one_line(sentence)}")
         lines += [f"#   {_on_one_line(one.remark)}"] if one.remark else []
     lines.append("")
-    if mapping and mapping.endswith(".toml"):
-        lines.append(f"# This is to be added to {mapping}, and does not take its place.")
+    if mapping and (mapping.endswith(".toml") or ":" in mapping):
+        lines.append(f"# This does not take the place of IMPORT_MAPPING={mapping}: add it to a mapping file that does.")
     elif mapping:
         lines.append(f"use = {quoted(mapping)}")
     lines += [*all_of_it._mapping(), *all_of_it._filters()]

@@ -32,6 +32,8 @@ def test_a_profile_says_what_is_odd_and_writes_the_file_that_mends_it(run: Run, 
     assert '    deny = ["trace_id"]' in found.out
     assert "The mapping file is mend.toml" in found.err
     assert (here / "page.html").read_text().startswith("<!doctype html>")
+    again = run("profile", "a.jsonl", "--write-filters", "mend.toml", "--html", "page.html")
+    assert again.code == 1
     mended = run("profile", "a.jsonl", "--mapping", "mend.toml", "--json")
     assert (mended.code, mended.json["findings"], mended.json["count"]) == (0, [], 3_000)
     assert standin.summary()["requests"] == 0
@@ -55,14 +57,18 @@ def test_a_profile_takes_what_an_import_takes(run: Run, bucket: Bucket, here: Pa
         (["--write-filters", "mend.txt"], "a mapping file's name ends in .toml"),
         (["--write-filters", "no/such/mend.toml"], "there is no folder no/such"),
         (["--html", "."], "it is a folder"),
+        (["--write-filters", "mine.toml"], "mine.toml is there already, and no profile wrote it"),
+        (["--html", "a.jsonl"], "a.jsonl is there already, and no profile wrote it"),
     ],
 )
 def test_where_a_profile_cannot_be_written_is_said_before_it_begins(
     run: Run, here: Path, words: list[str], said: str
 ) -> None:
     (here / "a.jsonl").write_bytes(event("a"))
+    (here / "mine.toml").write_text('use = "segment"\n')
     ended = run("profile", "a.jsonl", *words)
     assert ended.code == 2
+    assert (here / "mine.toml").read_text() == 'use = "segment"\n'
     assert said in ended.err
 
 

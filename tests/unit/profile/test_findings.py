@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import tomllib
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import msgspec
 import pytest
 
 from importer.mappings.loading import load_mapping
+from importer.profile import advice
+from importer.profile.advice import Advice
 from importer.profile.findings import Finding
 from importer.profile.html import page
 from importer.profile.profiler import How, Profile, Profiler
@@ -318,6 +321,13 @@ def test_of_vendors_records_only_what_filters_can_do_is_advised(tmp_path: Path) 
     file = tmp_path / "mapping.toml"
     file.write_text(text)
     assert not [one for one in profile(records, str(file)).findings if one.about in {"shop_id", "amount"}]
+
+
+@pytest.mark.parametrize("mapping", ["mine.toml", "heap:Signed Up"])
+def test_what_no_file_can_name_is_not_replaced_but_added_to(mapping: str) -> None:
+    text = advice.file([("It is so.", Advice(deny_properties=("x",)))], mapping)
+    assert f"IMPORT_MAPPING={mapping}" in text
+    assert tomllib.loads(text) == {"filters": {"properties": {"deny": ["x"]}}}
 
 
 def segment() -> Iterator[bytes]:
