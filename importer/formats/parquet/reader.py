@@ -125,7 +125,9 @@ class Reader:
 
 
 def _select(statement: str, first: int, end: int | None) -> str:
-    return f"{statement} {first}" + ("" if end is None else f" AND file_row_number < {end}")
+    """With an end it stops there, and does not look through all rows that a file says it has."""
+    until = "" if end is None else f" AND file_row_number < {end} LIMIT {end - first}"
+    return f"{statement} {first}{until}"
 
 
 class _Undecodable(Exception):
