@@ -16,6 +16,7 @@ from importer.profile.looks import RANDOM, look_of
 _MAX_SHARE = 0.05
 _MIN_USERS = 20
 _MIN_KIND = 0.01
+_KNOWN = 0.9
 _MIN_OTHERS = 5
 """Different ids that do not look random: fewer may be a test's or a robot's."""
 _MIN_REPEATED = 1e-4
@@ -78,6 +79,9 @@ def _anonymous(seen: Seen) -> Iterator[Finding]:
             else:
                 others.add(value)
     share = kinds[True] / max(kinds.total(), 1)
+    known = sum(one.filled for one in seen.properties.get("$user_id", []))
+    if known > _KNOWN * kinds.total() and not named:
+        return  # whoever sent them says that they are known users
     are_alike = share > 1 - _MIN_KIND or len(others) < _MIN_OTHERS
     if kinds.total() < MIN_VALUES or share < _MIN_KIND or (are_alike and not named):
         return

@@ -15,6 +15,8 @@ from importer.profile.looks import RANDOM
 from importer.profile.property_facts import MAX_TEXT, PropertyFacts
 
 _MIN_DISTINCT = 1_000
+_MIN_SHARE_OF_IDS = 0.1
+"""Different values for each event: what has fewer, such as a product's number, may well be grouped by."""
 _MIN_CONTENT = 50
 _MAX_NESTED = 2_000
 """Characters of an object's JSON beyond which it is large."""
@@ -42,7 +44,7 @@ def findings(seen: Seen) -> Iterator[Finding]:
 def _ids(name: str, several: Sequence[PropertyFacts]) -> Iterator[Finding]:
     filled = sum(one.filled for one in several)
     different = report.distinct(list(several))
-    if different < _MIN_DISTINCT or name.startswith("$"):
+    if different < max(_MIN_DISTINCT, _MIN_SHARE_OF_IDS * filled) or name.startswith("$"):
         return
     looks = _looks(several)
     numbers = sum(one.kinds["number"] for one in several)
@@ -133,7 +135,7 @@ def _nested(name: str, several: Sequence[PropertyFacts]) -> Iterator[Finding]:
 def _mixed(seen: Seen, name: str, several: Sequence[PropertyFacts]) -> Iterator[Finding]:
     kinds = sum((one.kinds for one in several), Counter[str]())
     total = kinds.total()
-    if total < MIN_VALUES or len(kinds) < 2:
+    if total < MIN_VALUES or len(kinds) < 2 or name.startswith("$"):
         return
     rest = total - max(kinds.values())
     if rest / total < _MIN_MIXED:

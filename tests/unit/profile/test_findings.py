@@ -313,6 +313,16 @@ def test_versions_prices_and_ids_are_not_taken_for_personal_data() -> None:
     assert not [one for one in profile(events(odd)).findings if one.kind == "personal data"]
 
 
+def test_random_ids_of_known_users_and_products_are_in_order() -> None:
+    """Where there is a `$user_id`, and where a value is there in many events."""
+
+    def known(properties: Event, nth: int) -> None:
+        user = str(uuid.UUID(int=nth << 70)) if nth % 20 else f"customer {nth}"
+        properties.update({"distinct_id": user, "$user_id": user, "sku": f"BiSo-{nth % 1_100:05d}"})
+
+    assert not profile(events(known, 12_000)).findings
+
+
 def test_of_vendors_records_only_what_filters_can_do_is_advised(tmp_path: Path) -> None:
     records = list(segment())
     found, text = profiled(records)
