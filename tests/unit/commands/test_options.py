@@ -11,7 +11,9 @@ import pytest
 
 from importer import __main__ as command_line
 from importer.__main__ import main
+from importer.commands.env_file import read_env_file
 from importer.commands.options import Command, as_json, settings_here
+from importer.errors import SettingsError
 from importer.settings import ROWS, Settings
 
 CREDENTIALS = [row.name for row in ROWS if row.name.startswith("MIXPANEL_")]
@@ -98,3 +100,14 @@ def test_json_is_asked_for_by_a_flag(found: list[Any]) -> None:
     main(["look", "--sends-nothing"])
     main(["look", "--sends-nothing", "--json"])
     assert [as_json for _, as_json in found] == [False, True]
+
+
+def test_a_file_of_settings_is_read_as_a_shell_reads_it(tmp_path: Path) -> None:
+    file = tmp_path / "my.env"
+    file.write_text("# of us\n\n A=1 \nexport B='x y'\nC=\"z\"\nD='\nE=''\nF='x\"\nG=x'\nH=a=b\n")
+    assert read_env_file(file) == {
+        "A": "1", "B": "x y", "C": "z", "D": "'", "E": "", "F": "'x\"", "G": "x'", "H": "a=b",
+    }  # fmt: skip
+    file.write_text("A=1\n\n# x\nB\n")
+    with pytest.raises(SettingsError, match=r"my\.env, line 4 is not NAME=value\.$"):
+        read_env_file(file)

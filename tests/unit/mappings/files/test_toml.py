@@ -185,3 +185,18 @@ def test_a_path_is_read_or_is_none(text: str, path: paths.Path | None) -> None:
     assert paths.parse(text) == path
     if path:
         assert paths.parse(paths.shown(path)) == path
+
+
+@pytest.mark.parametrize("at", ["-1000", "0", "7"])
+def test_a_part_may_be_any_of_a_thousand_from_either_end(at: str, tmp_path: Path) -> None:
+    file = tmp_path / "m.toml"
+    file.write_text(WHOLE + f'[properties]\na = {{ path = "b", do = [{{ split = ",", at = {at} }}] }}\n')
+    assert load_mapping(str(file), {}).mapping
+
+
+@pytest.mark.parametrize("at", ["-1001", "true", "1.0", '"1"'])
+def test_a_part_that_is_no_such_number_is_said(at: str, tmp_path: Path) -> None:
+    file = tmp_path / "m.toml"
+    file.write_text(WHOLE + f'[properties]\na = {{ path = "b", do = [{{ split = ",", at = {at} }}] }}\n')
+    with pytest.raises(SettingsError, match="must be a whole number, at least -1000"):
+        load_mapping(str(file), {})
