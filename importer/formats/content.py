@@ -185,7 +185,12 @@ def _records(data: bytes, most: int, rows: Rows) -> Iterator[Record]:
     if not data:
         raise Unreadable("the message has no data")
     # It is held in any case: a reject carries it whole, for replay.
-    yield from Content(Held(data), most=most, longest=max(len(data), MAX_EVENT_BYTES), rows=rows).records()
+    size = 0
+    for block in Content(Held(data), most=most, longest=max(len(data), MAX_EVENT_BYTES), rows=rows).blocks():
+        size += block.size
+        if size > most:  # a table has each column's name once, and compresses by itself
+            raise Unreadable(f"it has records of more than {most} bytes")
+        yield from block
 
 
 def _head(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:

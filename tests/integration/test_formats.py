@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import requests
 
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
+from sandbox.pushes import wrapped
 from tests.integration.written import WRITERS, rows
 
 COUNT = 1_500
@@ -77,3 +79,48 @@ def round_trip(
     for event in wanted:
         assert difference(found[event["properties"]["$insert_id"]], event) == ""
     return len(found)
+
+
+@pytest.fixture(scope="module")
+def pubsub_import(standin_process: processes.Service) -> Iterator[processes.Function]:
+    settings = {"MIXPANEL_PROJECT_TOKEN": "any", "MIXPANEL_API_URL": standin_process.url}
+    with processes.function("pubsub_import", environment=settings) as running:
+        yield running
+
+
+def push(pubsub_import: processes.Function, data: bytes) -> int:
+    headers = {"Content-Type": "application/json"}
+    return requests.post(pubsub_import.url, data=wrapped(data), headers=headers, timeout=60).status_code
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("packed", [False, True], ids=["", "gzipped"])
+def test_a_message_can_be_a_whole_table(
+    name: str, packed: bool, pubsub_import: processes.Function, standin: Standin
+) -> None:
+    write, in_mixpanel = WRITERS[name]
+    table = rows(300, seed=9)
+    data = write(table)
+    assert push(pubsub_import, gzip.compress(data) if packed else data) == 204
+    if packed and name.endswith(".parquet"):  # which is read from its end
+        pubsub_import.process.wait_until(
+            lambda: any("Parquet within gzip" in line for line in pubsub_import.lines) or None
+        )
+        return
+    found = in_standin(standin)
+    for event in in_mixpanel(table):
+        assert difference(found.pop(event["properties"]["$insert_id"]), event) == ""
+    assert not found
+
+
+@pytest.mark.parametrize("name", ["by-pyarrow.parquet", "by-fastavro.avro"])
+def test_a_table_that_breaks_off_is_one_reject_beside_what_can_be_read(
+    name: str, pubsub_import: processes.Function, standin: Standin
+) -> None:
+    data = WRITERS[name][0](rows(2_000, seed=3))
+    assert push(pubsub_import, data[: len(data) * 2 // 3]) == 204
+    told = pubsub_import.process.wait_until(
+        lambda: next((line for line in pubsub_import.log("import") if line["rejected"] == 1), None)
+    )
+    assert told["imported"] == len(standin.ids())
+    assert (told["imported"] > 0) == name.endswith(".avro")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import random
 import tracemalloc
@@ -10,6 +11,8 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise, repeat
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -314,6 +317,15 @@ MESSAGES = {
 @pytest.mark.parametrize(("data", "expected"), MESSAGES.values(), ids=MESSAGES.keys())
 def test_a_message_holds_one_event_or_several(data: bytes, expected: list[Record]) -> None:
     assert [r for r in records_of_message(data, 1_000) if r[2].strip()] == expected
+
+
+def test_a_message_that_is_a_table_may_not_be_more_than_it_should_either() -> None:
+    written = io.BytesIO()
+    texts = pa.array(["x" * 1_000] * 5_000)
+    pq.write_table(pa.table({"event": texts.dictionary_encode(), "time": [1] * 5_000}), written)
+    assert len(written.getvalue()) < 100_000
+    with pytest.raises(Unreadable, match="records of more than 1000000 bytes"):
+        list(records_of_message(written.getvalue(), 1_000_000))
 
 
 def test_a_message_may_not_unpack_to_more_than_it_should() -> None:
