@@ -70,6 +70,15 @@ def test_every_event_arrives_once(
     assert (report.requests, report.retried, report.sent_bytes) == (summary["requests"], 0, summary["wire_bytes"])
 
 
+def test_what_is_put_in_events_counts_for_the_bounds_too(standin: Standin, pipeline: MakePipeline) -> None:
+    """A block that would fit as it came, but not with the ip that each of its events gets."""
+    lines = b"\n".join(event(f"{number:03}") for number in range(100))
+    report = imported(pipeline(batch_bytes=len(lines) + 350), lines)
+    assert report.requests == 2
+    assert standin.summary()["largest_request"]["bytes"] <= len(lines) + 350
+    assert (report.imported, report.bytes) == (100, len(lines) - 99)
+
+
 def test_batches_keep_within_the_bounds(standin: Standin, pipeline: MakePipeline) -> None:
     lines = b"\n".join(Events(3_000).records())
     imported(pipeline(batch_events=700, batch_bytes=100_000), lines)

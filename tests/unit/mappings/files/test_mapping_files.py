@@ -195,6 +195,8 @@ IDENTITIES: list[tuple[str, str, dict[str, Any], dict[str, str] | None]] = [
     ("somebody, where nobody is allowed", USER_OR_NOBODY, {}, KNOWN),
     ("a distinct_id", 'distinct_id = "cookie"', {}, {"distinct_id": "c-1"}),
     ("one or nobody", 'distinct_id = ["cookie", { value = "" }]', {"cookie": "undefined"}, {"distinct_id": ""}),
+    ("one before nobody", 'distinct_id = ["cookie", { value = "" }]', {"cookie": "c-1"}, {"distinct_id": "c-1"}),
+    ("nobody in a list", 'distinct_id = [{ value = "" }]', {"cookie": "c-1"}, {"distinct_id": ""}),
     ("a distinct_id that is none", 'distinct_id = "cookie"', {"cookie": "null"}, None),
     (
         "a distinct_id beside a device",
