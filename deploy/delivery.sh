@@ -18,7 +18,8 @@ make_topic() {
 # A topic alone keeps nothing, and a subscription nobody reads is deleted after a month: hence one that never expires.
 make_dead_letters() {
   local keep=(
-    --ack-deadline="$MESSAGES_ACK_DEADLINE" --message-retention-duration="$DEAD_LETTER_RETENTION" --expiration-period=never)
+    --ack-deadline="$MESSAGES_ACK_DEADLINE" --message-retention-duration="$DEAD_LETTER_RETENTION" --expiration-period=never
+    --min-retry-delay="$MIN_RETRY_DELAY" --max-retry-delay="$MAX_RETRY_DELAY")  # for the day when they are pushed
   make_topic "$1"
   if existing pubsub subscriptions describe "$1" >/dev/null; then
     run pubsub subscriptions update "$1" "${keep[@]}"

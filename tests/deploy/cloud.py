@@ -377,9 +377,23 @@ def _add_version(cloud: Cloud, names: list[str], command: Command) -> None:
 @_act("secrets versions list")
 def _versions(cloud: Cloud, names: list[str], command: Command) -> list[Resource]:
     versions = cloud.get("secrets", names[0])["versions"]
-    newest_first = range(len(versions), 0, -1)
-    named = [{"name": f"projects/{NUMBER}/secrets/{names[0]}/versions/{number}"} for number in newest_first]
-    return named[: int(command.flags["--limit"])]
+    disabled = cloud.get("secrets", names[0]).get("disabled", [])
+    shown = [
+        number for number in range(len(versions), 0, -1) if number not in disabled or "--filter" not in command.flags
+    ]
+    named = [{"name": f"projects/{NUMBER}/secrets/{names[0]}/versions/{number}"} for number in shown]
+    return named[: int(command.flags.get("--limit", len(named)))]
+
+
+@_act("secrets versions disable")
+def _disable_version(cloud: Cloud, names: list[str], command: Command) -> None:
+    cloud.get("secrets", command.flags["--secret"]).setdefault("disabled", []).append(int(names[0]))
+
+
+@_act("secrets get-iam-policy")
+def _policy_of_secret(cloud: Cloud, names: list[str], command: Command) -> Resource:
+    policy = cloud.state["policies"].get(f"secrets/{names[0]}", {})
+    return {"bindings": [{"role": role, "members": members} for role, members in policy.items()]}
 
 
 @_act("storage buckets create")
@@ -431,6 +445,24 @@ def _change_subscription(cloud: Cloud, names: list[str], command: Command) -> No
     if "--push-auth-service-account" in flags:
         cloud.get("accounts", flags["--push-auth-service-account"])
     cloud.get("subscriptions", names[0]).update(flags)
+
+
+@_act("pubsub subscriptions modify-push-config")
+def _change_push(cloud: Cloud, names: list[str], command: Command) -> None:
+    endpoint = command.flags["--push-endpoint"]
+    cloud.get("subscriptions", names[0]).update(
+        {"--push-endpoint": endpoint, "account": command.flags.get("--push-auth-service-account")}
+    )
+
+
+@_act("pubsub subscriptions pull")
+def _pull(cloud: Cloud, names: list[str], command: Command) -> str:
+    return "".join(f"{json.dumps(one)}\n" for one in cloud.get("subscriptions", names[0]).get("waiting", []))
+
+
+@_act("pubsub subscriptions seek")
+def _seek(cloud: Cloud, names: list[str], command: Command) -> None:
+    cloud.get("subscriptions", names[0])["waiting"] = []
 
 
 @_act("pubsub snapshots create")
@@ -705,6 +737,8 @@ def formatted(found: Any, how: str) -> str:
         return found or ""
     if not how:
         return ""
+    if not how.startswith(("value(", "flattened")):
+        return f"{json.dumps(found)}\n"
     resources = found if isinstance(found, list) else [found]
     if how.startswith("flattened[no-pad]("):
         wanted = how.removeprefix("flattened[no-pad](").removesuffix(")").split(",")
@@ -780,6 +814,11 @@ class StandIn:
         self._port = str(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a command needs to find this project."""
+        return {"PATH": self._path, "STAND_IN_PORT": self._port, "LC_ALL": "C.UTF-8"}
+
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
@@ -793,7 +832,7 @@ class StandIn:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            env={"PATH": self._path, "STAND_IN_PORT": self._port, "LC_ALL": "C.UTF-8", **environment},
+            env={**self.environment, **environment},
         )
         self.cloud.pid = process.pid
         try:

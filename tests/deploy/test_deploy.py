@@ -124,6 +124,8 @@ def test_undelivered_events_and_messages_are_kept_as_dead_letters(deployed: Stan
             "--ack-deadline": "120",
             "--message-retention-duration": "31d",
             "--expiration-period": "never",
+            "--min-retry-delay": "10s",
+            "--max-retry-delay": "600s",
         }
 
 

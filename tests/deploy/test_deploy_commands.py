@@ -171,6 +171,9 @@ _RECORDER = """#!/bin/bash
 { printf '%s\\0' "$@"; printf '\\n'; } >>"$RECORD"
 case "$*" in "storage ls"*) echo gs://some/object ;; *) echo 1 ;; esac
 """
+MIXPANEL = ("MIXPANEL_PROJECT_ID", "MIXPANEL_SERVICE_ACCOUNT_USERNAME", "MIXPANEL_SERVICE_ACCOUNT_SECRET")
+"""What somebody has set who sends something again."""
+
 _IDLE = "#!/bin/bash\necho 1\n"
 _FILTER = "#!/bin/bash\ncat\n"
 
@@ -199,7 +202,7 @@ def run_shell(script: str, folder: Path) -> set[Command]:
     path = f"{folder}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
-        env={"PATH": path, "RECORD": str(record)},
+        env={"PATH": path, "RECORD": str(record), **dict.fromkeys(MIXPANEL, "1")},
         cwd=folder,
         text=True,
         capture_output=True,
