@@ -14,6 +14,9 @@ from importer.formats.json.window import Element
 from importer.limits import CHUNK_BYTES
 from importer.records import Block
 
+_MIN_PIECE = 1 << 15
+"""Bytes that are looked at at a time while no value ends: of brackets alone they take 60 ms."""
+
 
 def elements(
     chunks: Iterable[bytes], offset: int = 0, line: int = 1, *, frame: Frame | None = None, opened: bool = False
@@ -45,9 +48,13 @@ def blocks(chunks: Iterable[bytes], offset: int, line: int, frame: Frame, *, min
     cutter = Cutter(frame, offset, line)
     bulk = Bulk(cutter, minified=minified)
     try:
+        has_come = False
         for chunk in chunks:
-            for start in range(0, len(chunk), CHUNK_BYTES):
-                cutter.extend(chunk[start : start + CHUNK_BYTES])
+            start = 0
+            while start < len(chunk):
+                end = start + (CHUNK_BYTES if has_come else _MIN_PIECE)
+                cutter.extend(chunk[start:end])
+                start = end
                 has_come = False
                 for block in _cut(cutter, bulk):
                     has_come = True
