@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import csv
 import io
 import json
 import queue
@@ -20,6 +21,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow
+from pyarrow import parquet
+
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
 from sandbox.events import Events
@@ -29,6 +33,7 @@ from sandbox.screen import Screen, size
 
 SAMPLE = processes.ROOT / "sandbox" / "data" / "sample-events.jsonl"
 GENERATED = Events(count=50_000, bad_share=0.00025, seed=2)
+TABLES = {"orders.csv": Events(count=5_000, shape="small", seed=4), "orders.parquet": Events(count=5_000, seed=5)}
 MESSAGES = Events(count=5_000, seed=3)
 SENDERS = 500
 
@@ -143,11 +148,41 @@ def show_files(stage: Stage) -> None:
     screen.line(f"   ✓ each bad line is named; all {good:,} others are in the stand-in, each once", "green")
 
 
+def show_tables(stage: Stage) -> None:
+    """Tables written to the bucket: their rows become events."""
+    screen = stage.screen
+    for number, (name, events) in enumerate(TABLES.items(), 3):
+        rows = [{"event": one["event"], **one["properties"]} for one in map(json.loads, events.records())]
+        content = _as_csv(rows) if name.endswith(".csv") else _as_parquet(rows)
+        screen.line()
+        screen.line(f"{number}  {events.count:,} rows of a table: {name}, {size(len(content))}", "bold")
+        done = _import(stage, name, content)
+        _show(screen, done)
+        held = stage.standin.ids()
+        missing = sum(held.get(identifier) != 1 for identifier in events.ids())
+        _expect(not missing, f"of {events.count:,} rows, {missing:,} are not in the stand-in, or more than once")
+        screen.line(f"   ✓ all {events.count:,} are in the stand-in, each once", "green")
+
+
+def _as_csv(rows: list[dict[str, Any]]) -> bytes:
+    written = io.StringIO()
+    table = csv.DictWriter(written, list(dict.fromkeys(name for row in rows for name in row)))
+    table.writeheader()
+    table.writerows(rows)
+    return written.getvalue().encode()
+
+
+def _as_parquet(rows: list[dict[str, Any]]) -> bytes:
+    written = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(rows), written)
+    return written.getvalue()
+
+
 def show_messages(stage: Stage) -> None:
     """Messages pushed to `pubsub_import` as Pub/Sub does it: many at a time, each until it is answered."""
     screen = stage.screen
     screen.line()
-    screen.line(f"3  {MESSAGES.count:,} messages, one event in each, {SENDERS} pushes open at a time", "bold")
+    screen.line(f"5  {MESSAGES.count:,} messages, one event in each, {SENDERS} pushes open at a time", "bold")
     pushes = [wrapped(event, str(number)) for number, event in enumerate(MESSAGES.records())]
     before = stage.standin.summary()["requests"]
     with processes.function("pubsub_import", environment=stage.settings, on_line=stage.log.tell) as function:
@@ -170,7 +205,7 @@ def show_messages(stage: Stage) -> None:
     )
 
 
-PARTS = (show_files, show_messages)
+PARTS = (show_files, show_tables, show_messages)
 """What is shown, in order. Another way in is another function here, on the same stage."""
 
 
