@@ -223,6 +223,10 @@ def test_whose_an_event_is(mapping: Any, keys: str, changes: dict[str, Any], exp
 
 def test_the_insert_id_is_a_field_or_a_hash_of_fields(mapping: Any) -> None:
     assert event(mapping(HEAD + 'insert_id = "order.id"\n'))["properties"]["$insert_id"] == "o-1"
+    plain = mapping(HEAD + 'insert_id = "hash"\n')
+    assert event(plain, hash="h-1")["properties"]["$insert_id"] == "h-1"
+    way = mapping(HEAD + 'insert_id = { path = "order.id", do = "upper" }\n')
+    assert event(way)["properties"]["$insert_id"] == "O-1"
     hashed = mapping(HEAD + 'insert_id = { hash = ["order.id", "at", "user.nick"] }\n')
     one, same, other = event(hashed), event(hashed, note="else"), event(hashed, at=1_748_779_201)
     assert one["properties"]["$insert_id"] == same["properties"]["$insert_id"] != other["properties"]["$insert_id"]
