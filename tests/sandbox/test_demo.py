@@ -66,7 +66,8 @@ def test_it_shows_what_became_of_each_file_and_ends_by_itself() -> None:
     assert "imported 10 " in demo.shown
     assert f"imported {GENERATED.count - len(bad):,} " in demo.shown
     assert [int(line.replace(",", "")) for line in re.findall(r"line +([\d,]+)  \S", demo.shown)] == bad
-    assert demo.shown.count("✓") == 3
+    assert demo.shown.count("✓") == 5
+    assert "orders.parquet" in demo.shown
     assert "\x1b" not in demo.shown
 
 
