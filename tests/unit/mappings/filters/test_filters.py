@@ -328,3 +328,22 @@ def test_no_event_makes_a_filter_raise(tmp_path_factory: pytest.TempPathFactory,
     assert filters
     once, twice = copy.deepcopy(event), copy.deepcopy(event)
     assert json.dumps(repr(filters.apply(once, []))) == json.dumps(repr(filters.apply(twice, [])))
+
+
+SUSPECTS: list[tuple[str, str, bool]] = [
+    ("email", "jo@x", True),
+    ("email", "0123456789", False),
+    ("phone", "a@b 12 34.56-78/9 x", True),
+    ("phone", "12345678 @ ::", False),
+    ("card", "(123) 456 789", True),
+    ("card", "1.2.3.4 @", False),
+    ("ip", "1.2.3.4", True),
+    ("ip", "1.2.3", False),
+    ("ip", "fe80::1", True),
+    ("ip", "jo@x 123456789", False),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "may_match"), SUSPECTS, ids=str)
+def test_only_texts_in_which_a_pattern_may_match_are_searched(name: str, text: str, may_match: bool) -> None:
+    assert patterns.suspects([name])(text.encode()) == may_match
