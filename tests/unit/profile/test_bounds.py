@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -180,3 +181,20 @@ def test_a_share_in_words(share: float, shown: str) -> None:
 
 def test_one_and_several_in_words() -> None:
     assert (so_many(1, "event"), so_many(2_000, "event", "has", "have")) == ("1 event is", "2,000 events have")
+
+
+@pytest.mark.parametrize(
+    ("hours", "said", "zone"),
+    [(2, "2 h ahead of", "Etc/GMT-2"), (-5, "5 h behind", "Etc/GMT+5"), (5.5, "5.5 h ahead of", "UTC")],
+)
+def test_a_local_time_is_told_from_a_clock_that_knows_better(hours: float, said: str, zone: str) -> None:
+    """Times as texts without a zone, beside what a server wrote."""
+    local = datetime.fromtimestamp(NOW - 7_200 + hours * 3_600, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    some = found([event(name, time=local, server=NOW - 7_200) for name in "ab" * 19])
+    wrong, naive = some["time in the wrong zone time"], some["time without a zone time"]
+    assert f"time is {said} server in 100 % of the events" in wrong.sentence
+    assert (wrong.count, naive.count) == (38, 38)
+    assert wrong.advice
+    assert wrong.advice.time == '{ path = "properties.server", unit = "s" }'
+    assert naive.advice
+    assert naive.advice.time == f'{{ path = "properties.time", zone = "{zone}" }}'
