@@ -24,7 +24,12 @@ def nests_too_deep(record: bytes) -> bool:
     """Whether brackets lie within brackets more than `MAX_NESTING` deep; those within texts do not count."""
     if len(record) < MIN_LENGTH or _openings(record) <= MAX_NESTING:
         return False
-    brackets = _STRING.sub(b"", record).translate(_ALIKE, _NO_BRACKETS)
+    run = record.find(_TOO_DEEP)  # mostly so: then no more has to be looked at than that and what is before
+    return (run >= 0 and _goes_too_deep(record[: run + len(_TOO_DEEP)])) or _goes_too_deep(record)
+
+
+def _goes_too_deep(text: bytes) -> bool:
+    brackets = _STRING.sub(b"", text).translate(_ALIKE, _NO_BRACKETS)
     run = brackets.find(_TOO_DEEP)
     if run >= 0 and brackets.count(b"[", 0, run) >= brackets.count(b"]", 0, run):
         return True
