@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 
 from importer import log
@@ -51,6 +51,7 @@ def import_records(
     rejects: RejectSink | None = None,
     time_limit: float | None = None,
     on_progress: OnProgress | None = None,
+    on_wait: Callable[[float], None] | None = None,
 ) -> Report:
     """Imports records, each the bytes of one JSON object.
 
@@ -61,6 +62,7 @@ def import_records(
         rejects: where rejects are stored; by default the place that `IMPORT_REJECTS` names, or the log alone.
         time_limit: seconds that this may take; by default what the settings say.
         on_progress: is told the counts so far, twice a second at most.
+        on_wait: is told the seconds of each wait for the rate limit, on a thread of the importer's.
 
     Returns:
         What became of the records: each is imported, dropped, or a reject that is stored.
@@ -70,7 +72,7 @@ def import_records(
         SettingsError: the settings name something that cannot be loaded.
     """
     started = time.monotonic()
-    pipeline, reject_store = _parts(settings)
+    pipeline, reject_store = _parts(settings, on_wait)
     report = Report()
     blocks = told(_blocks(records), report, on_progress)
     sink = rejects or reject_store.for_source(source)
@@ -85,6 +87,7 @@ def import_file(
     again: bool = False,
     time_limit: float | None = None,
     on_progress: OnProgress | None = None,
+    on_wait: Callable[[float], None] | None = None,
 ) -> Report:
     """Imports a file: any format that is known, compressed or not.
 
@@ -94,7 +97,7 @@ def import_file(
     Args:
         address: `gs://bucket/name`, `s3://bucket/key`, or a path.
         again: whether a file that was imported before is imported again.
-        settings, rejects, time_limit, on_progress: see `import_records`.
+        settings, rejects, time_limit, on_progress, on_wait: see `import_records`.
 
     Returns:
         What became of its records; `unreadable` says why it could not be read to its end, if it could not.
@@ -105,7 +108,7 @@ def import_file(
         HandedBack, SettingsError: see `import_records`.
     """
     started = time.monotonic()
-    pipeline, reject_store = _parts(settings)
+    pipeline, reject_store = _parts(settings, on_wait)
     reading = _opened(address, settings)
     source = reading.source if isinstance(reading, Resumable) else reading.name
     try:
@@ -187,11 +190,14 @@ def _blocks(records: Iterable[bytes]) -> Iterator[Block]:
 _LOCKS: dict[int, threading.Lock] = {}
 
 
-def _parts(settings: Settings) -> tuple[Pipeline, RejectStore]:
+def _parts(settings: Settings, on_wait: Callable[[float], None] | None = None) -> tuple[Pipeline, RejectStore]:
     """What sends, of this process. A lock of the process that it was forked from may be held there for ever."""
     process = os.getpid()
     with _LOCKS.setdefault(process, threading.Lock()):
-        return _made(process, settings)
+        made = _made(process, settings)
+    if on_wait:
+        made[0].tell_waits(on_wait)
+    return made
 
 
 @cache

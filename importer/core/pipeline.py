@@ -104,6 +104,10 @@ class Pipeline:
             rejected.append(PlacedReject(place, events[one.index - nth : one.index], events[one.index], one))
         return Delivery(outcome, rejected)
 
+    def tell_waits(self, on_wait: Callable[[float], None]) -> None:
+        """Has each wait for the rate limit told, in seconds; see `RateLimiter.on_wait`."""
+        self._client.limiter.on_wait = on_wait
+
     def close(self) -> None:
         """Lets what is on its way settle, and closes the connections."""
         self.executor.close()
