@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from glob import glob
 from pathlib import Path
 
-from importer.errors import SourceGone
+from importer.errors import SourceGone, StorageError
 from importer.records import Readable
 from importer.settings import Settings
 from importer.storage.globs import matches
@@ -52,6 +52,11 @@ def opened(entry: Entry, settings: Settings, seconds: float) -> Readable:
     """
     if entry.address == STANDARD_INPUT:
         return StandardInput()
+    if _is_pipe(entry.address):
+        try:
+            return StandardInput(Path(entry.address).open("rb"), entry.address)
+        except OSError as error:
+            raise StorageError(f"{entry.address} cannot be read: {error.strerror or error}") from error
     return store(entry.address, Patience(seconds, settings.timeout, settings.backoff)).open(entry.address)
 
 
@@ -60,12 +65,20 @@ def _at(place: str, settings: Settings) -> Iterator[Entry]:
         yield Entry(STANDARD_INPUT, "standard input", 0, time.time())
     elif "://" in place:
         yield from _in_bucket(place, settings)
+    elif _is_pipe(place):
+        yield Entry(place, place, 0, time.time())
     elif _GLOB & {*place} and not Path(place).exists():
         for path in sorted(glob(place, recursive=True)):
             if Path(path).is_file():
                 yield from store(path).entries(path)
     else:
         yield from store(place).entries(place)
+
+
+def _is_pipe(place: str) -> bool:
+    """Whether it is read as standard input is, such as what a shell makes of `<(zcat events.gz)`."""
+    path = Path(place)
+    return "://" not in place and path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _in_bucket(place: str, settings: Settings) -> Iterator[Entry]:

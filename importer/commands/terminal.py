@@ -51,7 +51,7 @@ class Column:
 def is_terminal(stream: TextIO | None = None) -> bool:
     """Whether somebody sees what is written there (by default to standard error) as it comes."""
     stream = stream or sys.stderr
-    return stream.isatty()
+    return stream is not None and stream.isatty()  # closed, it is None
 
 
 @cache
@@ -64,6 +64,8 @@ def console(*, error: bool = False) -> Console:
 
 def say(sentence: str, style: str | None = None) -> None:
     """Writes a line to standard error; above the lines that move, where there are any."""
+    if sys.stderr is None:
+        return  # it is closed: nobody wants to hear
     sentence = printable(sentence)
     if is_terminal():
         console(error=True).print(sentence, style=style, markup=False, soft_wrap=True)

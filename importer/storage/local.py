@@ -73,13 +73,23 @@ def _text(path: str) -> str:
 
 
 class StandardInput:
-    """What comes on standard input, once and in order. See `records.Readable`."""
+    """What comes on standard input, or through another pipe, once and in order. See `records.Readable`.
 
-    name = "-"
+    Args:
+        file: the pipe; by default it is standard input.
+        name: the pipe's address.
+
+    Raises:
+        SourceGone: standard input is closed.
+    """
+
     size = None
 
-    def __init__(self, file: BinaryIO | None = None) -> None:
+    def __init__(self, file: BinaryIO | None = None, name: str = "-") -> None:
+        if file is None and sys.stdin is None:
+            raise SourceGone("standard input is closed")
         self._file = file or sys.stdin.buffer
+        self.name = _text(name)
 
     def range(self, start: int, count: int) -> bytes:
         """There are no ranges of what passes by.
@@ -87,7 +97,7 @@ class StandardInput:
         Raises:
             Unreadable: always.
         """
-        raise Unreadable("its end has to be read before its beginning, which standard input cannot do: use a file")
+        raise Unreadable("its end has to be read before its beginning, which no pipe can do: use a file")
 
     def chunks(self, start: int = 0) -> Iterator[bytes]:
         """See `records.Readable`."""

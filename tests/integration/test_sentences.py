@@ -250,3 +250,37 @@ def test_a_file_may_be_called_what_it_likes(command: str, environment: Mapping[s
         assert ended.returncode in {0, 1}
         if words:
             json.loads(ended.stdout)
+
+
+@pytest.mark.parametrize("command", ["import", "preview", "profile", "check"])
+def test_a_pipe_is_read_as_standard_input_is(command: str, environment: Mapping[str, str], here: Path) -> None:
+    """What a shell makes of `<(zcat events.gz)`."""
+    reading, writing = os.pipe()
+    os.write(writing, event("a"))
+    os.close(writing)
+    ended = subprocess.run(
+        [sys.executable, "-m", "importer", command, f"/dev/fd/{reading}"],
+        cwd=here,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        pass_fds=(reading,),
+    )
+    os.close(reading)
+    assert ended.returncode == 0, ended.stderr
+    assert f"/dev/fd/{reading}" in ended.stdout + ended.stderr or "1 event of 1 name" in ended.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_closed_input_or_a_closed_error_output_is_no_trouble(
+    command: str, environment: Mapping[str, str], here: Path
+) -> None:
+    (here / "a.jsonl").write_bytes(event("a"))
+    words = " ".join([sys.executable, "-m", "importer", command, "a.jsonl", *COMMANDS[command]])
+    for closed in ("2>&-", "<&-"):
+        ended = subprocess.run(
+            ["/bin/sh", "-c", f"{words} {closed}"], cwd=here, env=environment, capture_output=True, check=False
+        )
+        assert b"Traceback" not in ended.stderr
+        assert ended.returncode == (1 if command == "replay" else 0)
