@@ -110,3 +110,10 @@ def test_log_metrics_and_sandbox_know_every_number() -> None:
     fields = json.loads((Path(ROOT) / "monitoring" / "fields.json").read_text())["import"]
     assert set(Report().counts()) <= set(fields)
     assert set(Counts.__struct_fields__) <= set(Run.__struct_fields__)
+
+
+def test_a_new_report_is_of_nothing() -> None:
+    counts = Report().counts()
+    assert {*counts.values()} == {0}
+    assert Report() == Report(0, 0, 0, 0, 0, 0, 0, 0.0, {}, {}, 0, 0.0, [], None)
+    assert (Report().handed_back, Report().read) == (0, 0)
