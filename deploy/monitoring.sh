@@ -6,21 +6,24 @@
 deploy_monitoring() {
   local file metric found row channel channels title
   heading "Eyes: what the log counts"
+  found=$(ask '' logging metrics list --format='value(name,description)')
   for file in monitoring/metrics/*.json; do
-    metric=${METRIC}_$(basename "$file" .json)
-    if ! found=$(existing logging metrics describe "$metric" --format='value(description)'); then
-      feed "$file" "$(render "$file")" logging metrics create "$metric" --config-from-file=-
-    elif [[ $found != *"$(stamp_of "$file")"* ]]; then
-      feed "$file" "$(render "$file")" logging metrics update "$metric" --config-from-file=-
+    metric=${file##*/} metric=${METRIC}_${metric%.json}
+    take_up "$file"
+    if [[ $'\n'$found != *$'\n'"$metric"$'\t'* ]]; then
+      feed "$file" "$(filled_in)" logging metrics create "$metric" --config-from-file=-
+    elif [[ $found != *"$STAMP"* ]]; then
+      feed "$file" "$(filled_in)" logging metrics update "$metric" --config-from-file=-
     fi
   done
 
   heading "Eyes: a dashboard"
   file=monitoring/dashboard.json
+  take_up "$file"
   if ! found=$(existing monitoring dashboards describe "$NAME" --format='value(etag,labels.stamp)'); then
-    feed "$file" "$(render "$file")" monitoring dashboards create --config-from-file=-
-  elif [[ $found != *"$(stamp_of "$file")"* ]]; then
-    feed "$file" "$(render "$file" "${found%%$'\t'*}")" monitoring dashboards update "$NAME" --config-from-file=-
+    feed "$file" "$(filled_in)" monitoring dashboards create --config-from-file=-
+  elif [[ $found != *"$STAMP"* ]]; then
+    feed "$file" "$(filled_in "${found%%$'\t'*}")" monitoring dashboards update "$NAME" --config-from-file=-
   fi
 
   heading "Eyes: alerts, each of which says what to do"
@@ -29,17 +32,18 @@ deploy_monitoring() {
   found=$(ask '' alpha monitoring policies list \
     --format='value(name,displayName,userLabels.stamp,userLabels.importer,notificationChannels.list())')
   for file in monitoring/alerts/*.json; do
-    title=$(with_names "$file" | sed -n 's/^  "displayName": "\(.*\)",$/\1/p')
+    take_up "$file"
+    title=${TEXT#*'"displayName": "'} title=${title%%'"'*}
     titles+=$title$'\n'
     if [[ $file == */silence.json && ! $ALERT_SILENCE ]]; then continue; fi  # it is made on demand, and stays
     row=$(awk -F '\t' -v title="$title" '$2 == title' <<<"$found")
     IFS=$'\t' read -r policy _ stamp _ channels <<<"$row"
     wanted=${channels:-$channel}
     if [[ ! $row ]]; then
-      feed "$file" "$(render "$file")" alpha monitoring policies create --policy-from-file=- \
+      feed "$file" "$(filled_in)" alpha monitoring policies create --policy-from-file=- \
         ${wanted:+"--notification-channels=$wanted"}
-    elif [[ $stamp != "$(stamp_of "$file")" || $channels != "$wanted" ]]; then
-      feed "$file" "$(render "$file")" alpha monitoring policies update "$policy" --policy-from-file=- \
+    elif [[ $stamp != "$STAMP" || $channels != "$wanted" ]]; then
+      feed "$file" "$(filled_in)" alpha monitoring policies update "$policy" --policy-from-file=- \
         ${wanted:+"--set-notification-channels=$wanted"}
     fi
   done

@@ -55,8 +55,14 @@ JOB_NEEDS="
   run.jobs.create                           roles/run.admin                            project
   run.jobs.run                              roles/run.admin                            project"
 
+LOOKING_NEEDS="
+  resourcemanager.projects.get              roles/browser                              project
+  cloudfunctions.functions.get              roles/cloudfunctions.viewer                project
+  pubsub.subscriptions.get                  roles/pubsub.viewer                        project"
+
 needs_of() {
   case $1 in
+    diff) echo "$LOOKING_NEEDS" ;;
     job) echo "$DEPLOY_NEEDS$JOB_NEEDS" ;;
     release) echo "$RELEASE_NEEDS" ;;
     rotate) echo "$ROTATE_NEEDS" ;;

@@ -43,7 +43,7 @@ make_service_agents() {
   PUBSUB_AGENT=service-$NUMBER@gcp-sa-pubsub.iam.gserviceaccount.com
   EVENTARC_AGENT=service-$NUMBER@gcp-sa-eventarc.iam.gserviceaccount.com
   run beta services identity create --service=pubsub.googleapis.com
-  if wants gcs; then
+  if wants gcs && [[ ! $NOTIFICATIONS ]]; then
     run beta services identity create --service=eventarc.googleapis.com
     grant_on_project "$EVENTARC_AGENT" roles/eventarc.serviceAgent
   fi

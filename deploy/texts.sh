@@ -1,10 +1,14 @@
 # shellcheck shell=bash
 # Stamps, and the files of monitoring/ with their names filled in.
 
-# A file of monitoring/ with its names filled in; the second argument is the etag of what it replaces.
-render() { with_names "$1" | sed "s|{{STAMP}}|$(stamp_of "$1")|g; s|{{ETAG}}|${2:-}|g"; }
+# Takes up a file of monitoring/: its TEXT with the names filled in, and the STAMP of that.
+take_up() {
+  TEXT=$(with_names "$1")
+  STAMP=$(digest <<<"$TEXT")
+}
 
-stamp_of() { with_names "$1" | digest; }
+# What was taken up, with its stamp, and the etag of what it replaces.
+filled_in() { sed "s|{{STAMP}}|$STAMP|g; s|{{ETAG}}|${1:-}|g" <<<"$TEXT"; }
 
 with_names() {
   local location=$BUCKET_LOCATION

@@ -661,6 +661,12 @@ def _run_job(cloud: Cloud, names: list[str], command: Command) -> None:
     cloud.get("jobs", names[0])["runs"] += 1
 
 
+@_act("logging metrics list")
+def _list_metrics(cloud: Cloud, names: list[str], command: Command) -> list[Resource]:
+    _needs_api(cloud, "logging")
+    return [{"name": name, **metric} for name, metric in cloud.state["metrics"].items()]
+
+
 @_act("logging metrics create")
 def _make_metric(cloud: Cloud, names: list[str], command: Command) -> None:
     _needs_api(cloud, "logging")

@@ -115,6 +115,12 @@ def test_what_changes_is_shown_before_it_does_and_no_secret_with_it(with_setting
     ]
 
 
+def test_whoever_may_look_may_see_what_would_change(deployed: StandIn) -> None:
+    deployed.cloud.lacking = {"resourcemanager.projects.setIamPolicy", "cloudfunctions.functions.update"}
+
+    assert deployed.deploy("diff", *FLAGS).code == 0
+
+
 def test_nothing_to_change_is_said(deployed: StandIn) -> None:
     run = deployed.deploy(*BOTH)
 
