@@ -107,6 +107,8 @@ class PropertyFacts:
     def _add_nested(self, values: list[Any]) -> None:
         written = _encode_lines(values).decode()
         texts = written.removesuffix("\n").split("\n")
+        if "@" in written:
+            self.emails += sum(map(has_email, texts))
         longest = max(map(len, texts))
         self.longest = max(self.longest, longest)
         self.widest = max(self.widest, *map(len, values))

@@ -11,7 +11,7 @@ from importer.profile.facts import EventFacts, Facts
 from importer.profile.looks import covered
 from importer.profile.property_facts import MAX_SHOWN, PropertyFacts
 from importer.profile.sketches import Numbers, united
-from importer.profile.times import DAY, TimeFacts
+from importer.profile.times import TimeFacts
 
 _EXAMPLES = 3
 _TOP = 5
@@ -164,11 +164,6 @@ def examples(several: list[PropertyFacts], most: int = _TOP) -> list[Example]:
 def span(times: TimeFacts) -> tuple[float | None, float | None]:
     """The first and the last of some times."""
     return (times.first, times.last) if times.count else (None, None)
-
-
-def day(number: int) -> float:
-    """The seconds since the epoch at which a day begins."""
-    return number * DAY
 
 
 def shown(value: object) -> str:

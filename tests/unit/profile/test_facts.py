@@ -299,6 +299,8 @@ def test_advice_together_says_each_thing_once() -> None:
     whole = file([("First.", one), ("Second.", two)], "segment")
     head = "# What a profile of the data advises. Look at each line before you use it: IMPORT_MAPPING=<this file>"
     assert whole.split("\n")[:6] == [head, "# - First.", "#   x", "# - Second.", "", 'use = "segment"']
-    assert "# This is to be added to m.toml, and does not take its place." in file([], "m.toml")
+    assert "# This does not take the place of IMPORT_MAPPING=m.toml: add it to a mapping file that does." in file(
+        [], "m.toml"
+    )
     assert file([], None) == f"{head}\n\n"
     assert (quoted('a"\x7f'), glob("a*b")) == ('"a\\"\\u007f"', "a?b")

@@ -153,6 +153,12 @@ CASES = [
         "text",
         NUMBER // 100,
     ),
+    Case(
+        "personal data",
+        lambda: events(sets("customer", lambda nth: {"mail": f"jo.{nth}@example.com", "n": nth}, 0.5)),
+        "customer",
+        NUMBER // 2,
+    ),
     Case("personal data", lambda: events(sets("tel", lambda nth: f"+49 151 {1_000_000 + nth}")), "tel", NUMBER),
     Case("personal data", lambda: events(sets("paid_with", card)), "paid_with", NUMBER),
     Case("personal data", lambda: events(sets("peer", lambda nth: f"93.184.{nth % 200}.{nth % 250}")), "peer", NUMBER),
