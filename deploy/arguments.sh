@@ -101,6 +101,7 @@ read_config() {
 }
 
 check_arguments() {
+  local name
   [[ $PROJECT_ID ]] || die "which project? --project=…; 'gcloud projects list' shows yours"
   [[ $REGION ]] || die "which region? --region=…, best the one of the bucket; 'gcloud functions regions list' shows all"
   [[ $NAME =~ ^[a-z][a-z0-9-]{0,13}[a-z0-9]$ ]] || die "--name is 2 to 15 lowercase letters, digits and hyphens, from a letter on"
@@ -113,6 +114,9 @@ check_arguments() {
   [[ $JOB_TASKS =~ ^[1-9][0-9]?$ ]] || die "--tasks is a number, 99 at most"
   [[ ${BILLING:-requests} =~ ^(instances|requests)$ ]] || die "--billing is instances or requests"
   [[ ! $KMS_KEY || $DOCKER_REPOSITORY ]] || die "--kms-key needs --docker-repository=… too, one that is encrypted with the same key"
+  for name in $UNSET; do
+    [[ ! ${!name:-} ]] || die "$name is given as ${!name}, and is to be unset: which is meant?"
+  done
   case $ONLY in
     '') PARTS="${SOURCE_BUCKET:+gcs }${SOURCE_TOPIC:+pubsub }monitoring" ;;
     gcs | pubsub | monitoring) PARTS=$ONLY ;;

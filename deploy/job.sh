@@ -10,8 +10,8 @@ job() {
   enable_apis
   look
   settle
-  if [[ $SECRET_VARIABLE == MIXPANEL_SERVICE_ACCOUNT_SECRET && $(wanted_of_job) != *MIXPANEL_SERVICE_ACCOUNT_USERNAME=* ]]; then
-    stop "a service account needs --mixpanel-project=… and --mixpanel-user=… (Mixpanel: Organization Settings, Service Accounts)"
+  if ! dry && [[ $SECRET_VARIABLE == MIXPANEL_SERVICE_ACCOUNT_SECRET && $(wanted_of_job) != *MIXPANEL_SERVICE_ACCOUNT_USERNAME=* ]]; then
+    die "a service account needs --mixpanel-project=… and --mixpanel-user=… (Mixpanel: Organization Settings, Service Accounts)"
   fi
   heading "What is to be imported"
   existing storage buckets describe "gs://$bucket" --format='value(location)' >/dev/null ||

@@ -117,6 +117,15 @@ def test_a_job_without_an_importer_is_asked_for_its_credentials(google: StandIn)
     assert run.code == 0, run.errors
 
 
+def test_a_dry_run_of_it_is_a_script_that_goes_through(google: StandIn) -> None:
+    run = google.deploy("job", *WHERE, "--dry-run", *WHAT)
+
+    assert run.code == 0, run.errors
+    assert "gcloud run jobs execute mixpanel-job" in run.output
+    assert "exit 1" not in run.output.partition("# What is to be imported")[0]
+    assert google.cloud.asked == []
+
+
 def test_its_tasks_share_the_work_as_they_are_deployed(
     google: StandIn, standin: Standin, bucket: Bucket, tmp_path: Path
 ) -> None:

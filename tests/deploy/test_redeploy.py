@@ -115,6 +115,14 @@ def test_what_changes_is_shown_before_it_does_and_no_secret_with_it(with_setting
     ]
 
 
+def test_a_setting_that_is_given_and_unset_is_asked_about(deployed: StandIn) -> None:
+    run = deployed.deploy(*BOTH, "--unset=IMPORT_INCLUDE", IMPORT_INCLUDE="a/*")
+
+    assert run.code == 1
+    assert "IMPORT_INCLUDE is given as a/*, and is to be unset: which is meant?" in run.errors
+    assert deployed.cloud.asked == []
+
+
 def test_whoever_may_look_may_see_what_would_change(deployed: StandIn) -> None:
     deployed.cloud.lacking = {"resourcemanager.projects.setIamPolicy", "cloudfunctions.functions.update"}
 
