@@ -10,6 +10,7 @@ from hypothesis import given
 
 from importer.mappings.vendors import ga4
 from importer.mappings.vendors.ga4 import matches, to_mixpanel
+from importer.mappings.vendors.ga4_rows import _without_wrappings
 from sandbox.vendors import ga4 as made_up
 from sandbox.vendors.shop import happenings
 from tests.unit.mappings.judged import event, judge, properties, rejected, spoiled
@@ -359,3 +360,21 @@ SAMPLES = [form(made_up.row(happening)) for happening in happenings(30, 7) for f
 @given(spoiled(SAMPLES))
 def test_whatever_a_row_holds_keeps_the_rules_or_is_a_reject(record: bytes) -> None:
     assert judge(to_mixpanel, record) == judge(to_mixpanel, record)
+
+
+def test_lists_are_unwrapped_eight_deep() -> None:
+    """Parquet's layout of a list, within objects: what is deeper than any row of GA4's stays as it is."""
+
+    def within(levels: int) -> Any:
+        value: Any = {"list": [{"element": 1}, {"item": 2}, {"other": 3}]}
+        for _ in range(levels):
+            value = {"a": value}
+        return value
+
+    def innermost(value: Any) -> Any:
+        while isinstance(value, dict) and "a" in value:
+            value = value["a"]
+        return value
+
+    assert innermost(_without_wrappings(within(8))) == [1, 2, {"other": 3}]
+    assert innermost(_without_wrappings(within(9))) == within(0)
