@@ -6,6 +6,11 @@ MAX_BATCH_EVENTS = 2000
 """Events in one request to /import, at most: https://developer.mixpanel.com/reference/import-events"""
 MAX_EVENT_BYTES = 1_000_000
 """An event is smaller than this, uncompressed: https://developer.mixpanel.com/reference/import-events"""
+MAX_RECORD_BYTES = 8_000_000
+"""A record of which a mapping makes events is smaller than this, whatever the events' number: ours. What is decoded of
+it takes ten times as much memory."""
+MAX_MADE_BYTES = 64_000_000
+"""The events that are made of one record have less than this together: ours."""
 MAX_PROPERTIES = 255
 """An event's properties, the keys of a nested object and the elements of an array are each fewer than this."""
 MAX_DEPTH = 3

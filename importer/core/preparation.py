@@ -12,7 +12,7 @@ from functools import cached_property
 from msgspec import Struct
 
 from importer.errors import InvalidRecord
-from importer.limits import MAX_EVENT_BYTES
+from importer.limits import MAX_EVENT_BYTES, MAX_MADE_BYTES, MAX_RECORD_BYTES
 from importer.mappings.loading import Mapped
 from importer.mappings.outcome import Dropped, Outcome
 from importer.mappings.transform import transformed
@@ -68,6 +68,8 @@ class Preparer:
         self._filters = mapped.filters if mapped else None
         self._transform = transform
         self.makes_events = bool(self._mapping or self._filters or transform)
+        self._longest = MAX_RECORD_BYTES if self._mapping else MAX_EVENT_BYTES
+        self._too_long = "a mapping takes records under 8 MB" if self._mapping else "Mixpanel takes events under 1 MB"
         self._has_own_shape = self._mapping is None and transform is None
 
     def prepare(self, record: bytes) -> Prepared:
@@ -92,8 +94,8 @@ class Preparer:
                 raise InvalidRecord(record.reason)
             if not self.makes_events:
                 return self._completer.complete_odd(record) if is_odd else self._completer.complete(record)
-            if len(record) >= MAX_EVENT_BYTES:
-                raise InvalidRecord("is too long: Mixpanel takes events under 1 MB")
+            if len(record) >= self._longest:
+                raise InvalidRecord(f"is too long: {self._too_long}")
             outcomes: list[Outcome]
             outcomes = [read_object(record)] if self._mapping is None else self._mapping(record)
             changed: list[str] = []
@@ -164,6 +166,7 @@ class Preparer:
         events: list[bytes] = []
         dropped: list[Dropped] = []
         rejected: list[InvalidRecord] = []
+        room = MAX_MADE_BYTES
         for number, outcome in enumerate(outcomes):
             if isinstance(outcome, Dropped):
                 dropped.append(outcome)
@@ -171,9 +174,12 @@ class Preparer:
                 rejected.append(outcome)
             else:
                 try:
-                    events.append(self._completer.complete_made(outcome, record, number))
+                    events.append(event := self._completer.complete_made(outcome, record, number))
                 except InvalidRecord as invalid:
                     rejected.append(self._reason(record, invalid))
+                    continue
+                if (room := room - len(event)) <= 0:
+                    raise InvalidRecord("would make more than 64 MB of events")
         return Prepared(events, dropped, rejected, changed)
 
     def _made(self, outcomes: list[Outcome], changed: list[str]) -> Iterator[Outcome]:

@@ -17,7 +17,7 @@ from importer.formats.json import lines, values
 from importer.formats.json.layout import may_wrap
 from importer.formats.json.values import in_one_line
 from importer.formats.reader import Format, Head, Reader, Rows, Source, begins, matches_of, reader_of
-from importer.limits import CHUNK_BYTES, MAX_EVENT_BYTES
+from importer.limits import CHUNK_BYTES, MAX_EVENT_BYTES, MAX_RECORD_BYTES
 from importer.records import Block, Position, Readable, Record
 
 FORMATS = (
@@ -47,7 +47,8 @@ class Content:
         stored: where the bytes lie.
         position: where to go on, as `mark` gave it in an earlier reading; by default the beginning.
         most: uncompressed bytes that are read, at most.
-        longest: bytes of a line that are held; by default no more than shows that it is too long to be an event.
+        longest: bytes of a record that are held; by default no more than shows that it is too long to be an event, or,
+            with `rows="records"`, to have events made of it.
         rows: what a table's row comes as: a Mixpanel event, or, where there is a mapping, an object of its columns.
 
     Raises:
@@ -60,13 +61,13 @@ class Content:
         position: Position | None = None,
         *,
         most: int | None = None,
-        longest: int = MAX_EVENT_BYTES,
+        longest: int | None = None,
         rows: Rows = "events",
     ) -> None:
         self._stored = stored
         self._position = position
         self._most = most
-        self._longest = longest
+        self._longest = _longest(rows) if longest is None else longest
         self._rows: Rows = rows
         self._chunks: Iterator[bytes] | None = None  # what is stored, as far as it is read in order
         self._format: Format | None = None
@@ -186,11 +187,15 @@ def _records(data: bytes, most: int, rows: Rows) -> Iterator[Record]:
         raise Unreadable("the message has no data")
     # It is held in any case: a reject carries it whole, for replay.
     size = 0
-    for block in Content(Held(data), most=most, longest=max(len(data), MAX_EVENT_BYTES), rows=rows).blocks():
+    for block in Content(Held(data), most=most, longest=max(len(data), _longest(rows)), rows=rows).blocks():
         size += block.size
         if size > most:  # a table has each column's name once, and compresses by itself
             raise Unreadable(f"it has records of more than {most} bytes")
         yield from block
+
+
+def _longest(rows: Rows) -> int:
+    return MAX_RECORD_BYTES if rows == "records" else MAX_EVENT_BYTES
 
 
 def _head(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:

@@ -38,7 +38,7 @@ class Source:
         start: where to begin; its `state` is what the reader itself put into a mark.
         is_resumed: whether `start` is a mark of an earlier reading, and not the beginning.
         head: the first bytes, as they were looked at; None if a reading goes on without them.
-        longest: bytes of a record that are held: no more than shows that it is too long to be an event.
+        longest: bytes of a record that are held: no more than shows that it is too long.
         rows: what a table's row comes as.
     """
 

@@ -178,7 +178,8 @@ class _Run:
         if prepared.events:
             self._take_events(place, record, prepared.events)
         for invalid in prepared.rejected:
-            self._span.reject(rejected_record(self._source, *place, record, invalid))
+            if not self._span.rejects_again(*place, record):
+                self._span.reject(rejected_record(self._source, *place, record, invalid))
         if prepared.dropped or prepared.changed:
             self._span.tally(prepared.dropped, prepared.changed)
 

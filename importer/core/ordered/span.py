@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from importer.core.ordered.places import Place
 from importer.core.pipeline import Pipeline
-from importer.core.rejects.reject import Reject, held_bytes, rejected_event
+from importer.core.rejects.reject import Reject, held_bytes, is_counted_again, rejected_event
 from importer.core.report import Tally
 from importer.mappings.outcome import Dropped
 from importer.mixpanel.batch import Batch
@@ -70,6 +70,12 @@ class Span:
         self._rejected_bytes += held_bytes(reject)
         self._settled += 1
 
+    def rejects_again(self, line: int, offset: int, record: bytes) -> bool:
+        """Counts another rejected event of a record in its reject, where one is enough. See `is_counted_again`."""
+        is_counted = is_counted_again(self._rejects, line, offset, record)
+        self._settled += is_counted
+        return is_counted
+
     def tally(self, dropped: Sequence[Dropped], changed: Sequence[str]) -> None:
         """Counts what was dropped and changed of a record."""
         self._tally.add(dropped, changed)
@@ -86,7 +92,8 @@ class Span:
             before = len(one.before)
             place = one.place.after(before, sum(map(len, one.before)) + before) if before else one.place
             record = place.record(one.event)
-            self.reject(rejected_event(source, place.line, place.offset, record, one.event, one.rejection))
+            if not self.rejects_again(place.line, place.offset, record):
+                self.reject(rejected_event(source, place.line, place.offset, record, one.event, one.rejection))
         if delivery.rejected:
             self._rejects.sort(key=lambda reject: reject.offset)
         return Settled(delivery.outcome, self._rejects, self._rejected_bytes, self._tally)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from importer.core.rejects.reject import Reject, rejected_event, rejected_record, rejected_rest
+from importer.core.rejects.reject import Reject, is_counted_again, rejected_event, rejected_record, rejected_rest
 from importer.errors import InvalidRecord
 from importer.mixpanel.outcome import RejectedEvent
 
@@ -52,14 +52,18 @@ class FoldedRejects:
     def add(self, line: int, offset: int, record: bytes, reasons: Sequence[InvalidRecord]) -> None:
         """Takes a record in that was rejected here, for one reason or, if it holds several events, for more."""
         for reason in reasons:
-            if not self.is_folding:
+            if not self.is_folding and is_counted_again(self._rejects, line, offset, record):
+                self.count += 1
+            elif not self.is_folding:
                 self._append(rejected_record(self._source, line, offset, record, reason))
             else:
                 self._fold(line, offset, record, reason.reason)
 
     def add_event(self, line: int, offset: int, record: bytes | None, event: bytes, rejection: RejectedEvent) -> None:
         """Takes a record in whose `event` Mixpanel rejected; `record` is None where they are the same."""
-        if not self.is_folding:
+        if not self.is_folding and is_counted_again(self._rejects, line, offset, event if record is None else record):
+            self.count += 1
+        elif not self.is_folding:
             self._append(rejected_event(self._source, line, offset, record, event, rejection))
         else:
             self._fold(line, offset, event if record is None else record, rejection.message)
@@ -74,7 +78,8 @@ class FoldedRejects:
     def all(self) -> list[Reject]:
         """The rejects; their `records` add up to `count`."""
         if self._rest is not None:
-            return [*self._rejects, msgspec.structs.replace(self._rest, records=self.count - self._unfolded)]
+            counted = sum(one.records for one in self._rejects)
+            return [*self._rejects, msgspec.structs.replace(self._rest, records=self.count - counted)]
         self._close()
         return self._rejects
 

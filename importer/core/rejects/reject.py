@@ -24,6 +24,9 @@ _LOGGED_CHARACTERS = 2_000
 _REJECT_BYTES = 500
 """What a reject takes of memory beyond its event, about: the object, its numbers, and its other texts."""
 
+_LONG_BYTES = 100_000
+"""A record of which no more than one reject is held, however many of its events are rejected."""
+
 _Encoding = Literal["base64"] | None
 _TEXT: _Encoding = None
 _BASE64: _Encoding = "base64"
@@ -45,7 +48,8 @@ class Reject(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
         whole: whether `event` is the whole of a source (a message) that could not be cut into records; left out where
             it is one record.
         records: how many rejected records it counts for; left out where it is one. More where a message had very many:
-            `event` then has a line for each of them, and place and reason are the first one's.
+            `event` then has a line for each of them, and place and reason are the first one's. More, too, where several
+            events of a long record were rejected: the reason is the first one's.
     """
 
     source: str
@@ -68,6 +72,16 @@ class Reject(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 def held_bytes(reject: Reject) -> int:
     """Bytes of memory that a reject takes, about."""
     return sys.getsizeof(reject.event) + len(reject.reason) + _REJECT_BYTES
+
+
+def is_counted_again(rejects: list[Reject], line: int, offset: int, record: bytes) -> bool:
+    """Counts another rejected event of a record in the last of the rejects, where that is the same record's and this is
+    long: a record of 8 MB may have ten thousand events."""
+    last = rejects[-1] if rejects and len(record) >= _LONG_BYTES else None
+    if last is None or last.whole or (last.line, last.offset) != (line, offset):
+        return False
+    rejects[-1] = msgspec.structs.replace(last, records=last.records + 1)
+    return True
 
 
 def rejected_record(source: str, line: int, offset: int, record: bytes, invalid: InvalidRecord) -> Reject:

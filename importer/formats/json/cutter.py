@@ -46,15 +46,18 @@ class Cutter(Window):
         frame: what stands around the values.
         offset: where the text's first byte is in the source.
         line: the line it is on.
+        longest: bytes of a value that are held; by default those of an event.
 
     Attributes:
         frame: see above.
         last_end: where the last value ended in the text; 0 if that is not held any more.
     """
 
-    def __init__(self, frame: Frame, offset: int, line: int) -> None:
+    def __init__(self, frame: Frame, offset: int, line: int, longest: int | None = None) -> None:
         super().__init__(offset, line)
         self.frame = frame
+        self._longest = longest or MAX_EVENT_BYTES
+        self._max_held = max(self._longest, _MAX_HELD)
         self.last_end = 0
         self._seen = 0  # how far the text was looked at
         self._stack: list[bytes] = []  # the brackets that are open within the value, up to `_seen`
@@ -105,7 +108,7 @@ class Cutter(Window):
             if not self._is_broken and self.frame.ends_at_bracket and self.text[end : end + 1] == b"]":
                 self.frame.close(self, end)
             if record:
-                return *place, record[:MAX_EVENT_BYTES]
+                return *place, record[: self._longest]
         return None
 
     def _pass_bracket(self) -> bool:
@@ -125,7 +128,7 @@ class Cutter(Window):
         if first == len(self.text):
             return None
         end = self._look_on()
-        if (len(self.text) if end is None else end) - first > _MAX_HELD and not self._is_broken:
+        if (len(self.text) if end is None else end) - first > self._max_held and not self._is_broken:
             line_end = self._line_end()
             if end is None and (line_end is None or self._opens_alone(line_end)):
                 return self._begin_skipping(over_lines=line_end is not None)
@@ -193,7 +196,7 @@ class Cutter(Window):
     def _give_up(self) -> int | None:
         """The end of what is given up of a broken value: its line, or all its lines if it is spread over several, or
         what is before the next value on its line."""
-        may_wait = not self.at_end and len(self.text) - self.start <= _MAX_HELD
+        may_wait = not self.at_end and len(self.text) - self.start <= self._max_held
         end = self._line_end()
         if end is not None and self._is_spread(end):
             again = self._next_alike(end)

@@ -62,7 +62,9 @@ class Reader:
         if self._state.returns:
             chunks = (chunk.replace(b"\r", b"\n") for chunk in chunks)
         try:
-            for block in blocks(chunks, start.offset, start.line, self._frame, minified=self._state.spread):
+            for block in blocks(
+                chunks, start.offset, start.line, self._frame, minified=self._state.spread, longest=self._source.longest
+            ):
                 yield block if block.are_lines else _in_lines(block, self._state.spread)
         except BrokenArray as error:
             raise Unreadable(str(error)) from None

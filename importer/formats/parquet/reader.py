@@ -15,7 +15,6 @@ from importer.formats.parquet.columns import Column, event, row, weight
 from importer.formats.parquet.random_access import File, Pieces
 from importer.formats.reader import Source
 from importer.formats.rows import row_block, without_events
-from importer.limits import MAX_EVENT_BYTES
 from importer.records import Block, Malformed, Position
 
 if TYPE_CHECKING:
@@ -143,6 +142,7 @@ class _Table:
 
     def __init__(self, source: Source) -> None:
         self._name = source.stored.name
+        self._longest = source.longest
         self._pieces = Pieces(source.stored)
         self._database = _database(self._pieces)
         try:
@@ -183,14 +183,14 @@ class _Table:
         while start < len(found):
             made, weight = found[start]
             end = start + 1
-            if made is None and weight < MAX_EVENT_BYTES:
+            if made is None and weight < self._longest:
                 while end < len(found) and found[end][0] is None and weight + found[end][1] < _MAX_LONG_BYTES:
                     weight += found[end][1]
                     end += 1
                 rows = self._run(_select(self._made, first + start, first + end))
                 yield [text.encode() for (text,) in self._fetch(rows)]
             elif made is None:
-                yield [Malformed(b"", "is too long: Mixpanel takes events under 1 MB")]
+                yield [Malformed(b"", f"is too long: it has {self._longest / 1e6:g} MB or more")]
             else:
                 while end < len(found) and found[end][0] is not None:
                     end += 1

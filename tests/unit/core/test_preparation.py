@@ -312,3 +312,9 @@ def test_what_a_mapping_makes_one_event_each_of_goes_together_and_what_it_does_n
 def test_what_a_transform_may_take_its_time_for_goes_alone() -> None:
     preparer = Preparer(None, None, lambda record: record)
     assert list(preparer.prepare_block(block(GOOD, GOOD))) == [(0, preparer.prepare(GOOD)), (1, preparer.prepare(GOOD))]
+
+
+def test_a_record_of_which_too_much_would_be_made_is_one_reject() -> None:
+    made = {"event": "e", "properties": {"time": 1_700_000_000, "distinct_id": "u", "text": "x" * 990_000}}
+    assert len(prepare(b"{}", mapping=lambda _: [made] * 60).events) == 60
+    assert reason(prepare(b"{}", mapping=lambda _: [made] * 80)) == "would make more than 64 MB of events"

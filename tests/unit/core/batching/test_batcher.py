@@ -234,6 +234,27 @@ async def test_a_large_source_leaves_others_their_turn(records: Iterable[Record]
     assert turns >= 5
 
 
+AROUND = {"alone": (b"", b""), "in an array": (b"[", b"]"), "after another": (b'{"a":1}\n', b"")}
+
+
+@pytest.mark.parametrize("around", AROUND.values(), ids=AROUND.keys())
+@pytest.mark.parametrize(("size", "is_imported"), [(30, True), (90, False)], ids=["3 MB", "9 MB"])
+async def test_a_messages_record_may_be_longer_than_an_event_where_a_mapping_makes_many_of_it(
+    around: tuple[bytes, bytes], size: int, is_imported: bool, standin: Standin
+) -> None:
+    """Of one that is too long for that, too, nothing is imported, and it is one reject."""
+    data = {"event_name": "e", "timestamp_unixtime_ms": 1_700_000_000_000, "custom_attributes": {"a": "x" * 100_000}}
+    events = [{"event_type": "custom_event", "data": data | {"event_id": n}} for n in range(size)]
+    message = around[0] + json.dumps({"mpid": 1, "batch_id": 1, "events": events}).encode() + around[1]
+    async with importing(standin, mapping="mparticle") as batcher:
+        (rejects,) = await taken(take_alone(batcher, "a", records_of_message(message, 10**8, "records"), message))
+    of_batch = [one for one in rejects if one.event != '{"a":1}']
+    assert [(one.records, one.reason) for one in of_batch] == (
+        [] if is_imported else [(1, "is too long: a mapping takes records under 8 MB")]
+    )
+    assert (await asyncio.to_thread(standin.summary))["imported"] == (size if is_imported else 0)
+
+
 async def test_a_large_source_alone_fills_its_batches(standin: Standin) -> None:
     async with importing(standin) as batcher:
         with opened(batcher, 1) as sources:

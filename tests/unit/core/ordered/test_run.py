@@ -253,6 +253,71 @@ def test_what_a_mapping_made_arrives_and_what_mixpanel_refused_is_rejected_as_it
     assert [reject.record() for reject in rejects] == [lines[n] for n in wanted]
 
 
+def large_batch(name: str, size: int, **more: Any) -> bytes:
+    """An mParticle batch of events of 100 kB, so many that it has about `size` bytes."""
+    events = [
+        {
+            "event_type": "custom_event",
+            "data": {"event_name": f"{name}-{n}", "timestamp_unixtime_ms": 1_700_000_000_000, **more}
+            | {"custom_attributes": {"text": "x" * 100_000}},
+        }
+        for n in range(size // 100_000)
+    ]
+    return json.dumps({"mpid": 1, "message_type": "events", "batch_id": 1, "events": events}).encode()
+
+
+IN_LAYOUTS: dict[str, Callable[[list[bytes]], bytes]] = {
+    "lines": b"\n".join,
+    "an array": lambda records: b"[" + b",".join(records) + b"]",
+    "an array of lines": lambda records: b"[\n" + b",\n".join(records) + b"\n]",
+}
+
+
+@pytest.mark.parametrize("laid", IN_LAYOUTS.values(), ids=IN_LAYOUTS.keys())
+@pytest.mark.parametrize("size", [CHUNK_BYTES, 1 << 30], ids=["in chunks", "at once"])
+def test_a_record_may_be_longer_than_an_event_where_a_mapping_makes_many_of_it(
+    standin: Standin, pipeline: MakePipeline, laid: Callable[[list[bytes]], bytes], size: int
+) -> None:
+    """One of them is too long for that, too: it is one reject."""
+    sizes = (100_000, 3_000_000, 300_000, 7_800_000, 9_000_000, 300_000)
+    content = laid([large_batch(f"batch {n}", size) for n, size in enumerate(sizes)])
+    kept = Kept()
+    pieces = Stream([content[n : n + size] for n in range(0, len(content), size)])
+    report = run(pipeline(mapping="mparticle"), SOURCE, Content(pieces, rows="records").blocks(), kept, Limits(10))
+    assert (report.read, report.imported, report.rejected) == (116, 115, 1)
+    (reject,) = kept.rejects
+    assert reject.reason == "is too long: a mapping takes records under 8 MB"
+    assert reject.event.startswith(large_batch("batch 4", 100_000).decode()[:200])
+
+
+def test_an_event_that_is_too_long_is_rejected_though_its_record_may_be_longer(
+    standin: Standin, pipeline: MakePipeline
+) -> None:
+    record = large_batch("batch", 2_000_000).replace(b"x" * 100_000, b"x" * 1_000_000, 1)
+    kept = Kept()
+    report = run(
+        pipeline(mapping="mparticle"), SOURCE, Content(Held(record), rows="records").blocks(), kept, Limits(10)
+    )
+    assert (report.read, report.imported, report.rejected) == (20, 19, 1)
+    assert kept.rejects[0].record() == record
+
+
+@pytest.mark.parametrize("year", [1970, 2999], ids=["rejected here", "rejected by Mixpanel"])
+def test_a_long_record_is_held_once_however_many_of_its_events_are_rejected(
+    standin: Standin, pipeline: MakePipeline, year: int
+) -> None:
+    time_ = {"timestamp_unixtime_ms": "no time"} if year == 1970 else {"timestamp_unixtime_ms": 32_472_144_000_000}
+    record = large_batch("batch", 7_000_000, **time_)
+    kept = Kept()
+    content = Content(Held(record + b"\n" + row_of_posthog(1)), rows="records")
+    report = run(pipeline(mapping="mparticle"), SOURCE, content.blocks(), kept, Limits(10))
+    assert (report.read, report.imported, report.rejected) == (71, 0, 71)
+    assert [(one.line, one.records, one.event == record.decode()) for one in kept.rejects] == [
+        (1, 70, True),
+        (2, 1, False),
+    ]
+
+
 # What ends before its end
 
 

@@ -46,6 +46,17 @@ def test_the_first_rejects_have_one_record_each_and_those_beyond_as_many_as_fit(
     assert [one.whole for one in rejects.all()] == [False] * 4
 
 
+def test_of_a_long_record_there_is_one_reject_however_many_of_its_events_are_bad() -> None:
+    rejects = FoldedRejects(SOURCE)
+    long = b"x" * 100_000
+    rejects.add(1, 10, long, [InvalidRecord(f"is bad {n}") for n in range(3)])
+    rejects.add_event(1, 10, long, b"{}", RejectedEvent(0, None, "not taken"))
+    rejects.add(2, 20, b"b", [InvalidRecord("is bad")])
+    assert [(one.line, one.records, one.reason) for one in rejects.all()] == [(1, 4, "is bad 0"), (2, 1, "is bad")]
+    rejects.add_rest(2, 20, b"whole", "it breaks off")
+    assert sum(one.records for one in rejects.all()) == rejects.count == 6
+
+
 def test_records_fill_a_reject_to_its_last_byte() -> None:
     """Nine bytes and a line break, and nine again, are twenty with the one after that, which is not kept."""
     rejects = FoldedRejects(SOURCE)
