@@ -39,8 +39,8 @@ def decode(record: bytes) -> dict[str, Any] | InvalidRecord:
 class Shape(Generic[T]):
     """Reads records as a Struct that names the fields a mapping looks at: twice as fast as all of them in a dict.
 
-    All its fields have defaults. What is of another type than its field, such as a text where an object should be,
-    counts as absent.
+    All its fields have defaults. An object may come as a text of JSON, as a table's cell has it. What else is of
+    another type than its field counts as absent.
     """
 
     def __init__(self, shape: type[T]) -> None:
@@ -84,11 +84,14 @@ def _path_of(error: msgspec.ValidationError) -> list[str]:
 
 
 def _without(record: dict[str, Any], path: list[str]) -> dict[str, Any]:
-    """The record without what is there; without all that is on the way if that is not found."""
+    """The record without what is there, or with the object that is there as a text; without all that is on the way if
+    that is not found."""
     name, *rest = path
     if name not in record:
         return {}
     inner = record[name]
+    if isinstance(inner, str) and inner.startswith("{") and isinstance(found := decode(inner.encode()), dict):
+        return record | {name: found}
     if rest and isinstance(inner, dict) and rest[0] in inner:
         return record | {name: _without(inner, rest)}
     return {key: value for key, value in record.items() if key != name}

@@ -69,14 +69,14 @@ class Auto:
 
     def to_mixpanel(self, record: bytes) -> list[Outcome]:
         """What the record's own mapping gives."""
-        if _is_snowplow(record):
+        if _is_snowplow(record, as_whole=False):
             return ready.module("snowplow").to_mixpanel(record)
         decoded = decoding.decode(record)
         return [decoded] if isinstance(decoded, InvalidRecord) else self.outcomes(decoded)
 
     def decode(self, record: bytes) -> dict[str, Any] | InvalidRecord:
         """The record as its own mapping takes it when it is decoded."""
-        return (ready.decoder("snowplow") if _is_snowplow(record) else decoding.decode)(record)
+        return (ready.decoder("snowplow") if _is_snowplow(record, as_whole=False) else decoding.decode)(record)
 
     def outcomes(self, decoded: dict[str, Any]) -> list[Outcome]:
         """The same of a decoded record; the last one's mapping is tried first."""
@@ -88,9 +88,12 @@ class Auto:
         return self._last.outcomes(decoded)
 
 
-def _is_snowplow(record: bytes) -> bool:
-    """Whether it is a line of Snowplow's enriched events: 131 fields, the seventh a UUID."""
-    return record[:1] != b"{" and record.count(b"\t") == _SNOWPLOW_TABS and _is_snowplow_line(record) is not None
+def _is_snowplow(record: bytes, *, as_whole: bool = True) -> bool:
+    """Whether it is a line of Snowplow's enriched events: 131 fields, the seventh a UUID. Not `as_whole` is one that
+    lost some, or has too many, too: the mapping can say what is wrong with it."""
+    if record[:1] == b"{" or (as_whole and record.count(b"\t") != _SNOWPLOW_TABS):
+        return False
+    return _is_snowplow_line(record) is not None
 
 
 def _own(record: dict[str, Any]) -> Outcome:

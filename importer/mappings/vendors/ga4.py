@@ -66,9 +66,8 @@ _key = itemgetter(0)
 
 def matches(record: dict[str, Any]) -> bool:
     """Whether it is a row of the export. An extract of a part of its columns may have no more than these."""
-    return (
-        isinstance(record.get("event_params"), list | dict) and "event_timestamp" in record and "event_name" in record
-    )
+    params = record.get("event_params")
+    return isinstance(params, list | dict | None) and {"event_params", "event_timestamp", "event_name"} <= record.keys()
 
 
 def outcomes(record: dict[str, Any]) -> list[Outcome]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import chain
 
 import pytest
@@ -62,6 +63,14 @@ def test_auto_passes_mixpanels_own_events_and_rejects_what_it_does_not_know() ->
     for record in (b'{"a":1}', b"7", b"\x00"):
         (found,) = auto(record)
         assert isinstance(found, InvalidRecord)
+
+
+@pytest.mark.parametrize("change", [lambda line: line.rpartition(b"\t")[0], lambda line: line + b"\t"])
+def test_auto_says_of_a_line_of_snowplows_how_many_fields_it_has(change: Callable[[bytes], bytes]) -> None:
+    line = next(record for record in records("snowplow", 9, seed=1) if not record.startswith(b"{"))
+    (found,) = Auto().to_mixpanel(change(line))
+    assert isinstance(found, InvalidRecord)
+    assert found.reason in {f"is no enriched event: it has {n} tab-separated fields, not 131" for n in (130, 132)}
 
 
 def test_auto_takes_a_tables_row_for_the_event_that_its_columns_say() -> None:

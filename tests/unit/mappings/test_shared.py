@@ -276,6 +276,9 @@ SHAPED: list[tuple[str, dict[str, Any], Outer]] = [
     ("another type", {"$id": 1, "count": 2}, Outer(count=2)),
     ("several of another type", {"$id": 1, "count": "x", "given": [], "inner": {"name": "n"}}, Outer(inner=Inner("n"))),
     ("no object", {"inner": "x", "count": 1}, Outer(count=1)),
+    ("objects as texts", {"inner": '{"name": "n"}', "count": '{"a":1}'}, Outer(inner=Inner("n"))),
+    ("a text within, which is no object", {"inner": '{"name": {}', "count": 1}, Outer(count=1)),
+    ("a text of another type within", {"inner": '{"name": {}, "size": 7}'}, Outer(inner=Inner(size=7))),
     ("another type within", {"inner": {"name": {}, "size": 7}, "count": 1}, Outer(count=1, inner=Inner(size=7))),
     ("dots in names", {"a.b": 1, "given": {"a.b": {"c.d": 1}}}, Outer(given={"a.b": {"c.d": 1}})),
 ]

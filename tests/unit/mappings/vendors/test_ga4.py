@@ -344,6 +344,7 @@ def test_what_is_no_row_is_a_reject_with_a_reason(columns: dict[str, Any], reaso
 MATCHES = {
     "a row": (ROW, True),
     "few columns": ({"event_params": [], "event_timestamp": 1, "event_name": "a"}, True),
+    "no parameter in it": ({"event_params": None, "event_timestamp": 1, "event_name": "a"}, True),
     "no parameters": ({"event_timestamp": 1, "event_name": "a"}, False),
     "another tool's": ({"event": "a", "properties": {}}, False),
 }
