@@ -49,10 +49,19 @@ secrets_in() {
     }' <<<"$1"
 }
 
+# The variable that has our secret.
+secret_variable() {
+  awk -F ': ' -v ours="$SECRET" '
+    !/^serviceConfig.secretEnvironmentVariables/ { next }
+    $1 ~ /key$/ { key = $2 }
+    $1 ~ /secret$/ && $2 == ours { print key; exit }' <<<"$1"
+}
+
 # Fills in what was not said: from what is deployed, or else with what is meant where nobody says anything.
 settle() {
   local now=$FILES_NOW$'\n'$MESSAGES_NOW variables=serviceConfig.environmentVariables found
   found=$(field "$now" $variables.IMPORT_CHECKPOINTS)
+  found=${found:-$(field "$MESSAGES_NOW" $variables.IMPORT_REJECTS | grep -E '^gs://[^/]+/rejects$' || true)}
   if [[ ! $STATE_BUCKET && $found ]]; then STATE_BUCKET=$(cut -d / -f 3 <<<"$found"); fi
   STATE_BUCKET=${STATE_BUCKET:-$PROJECT_ID-$NAME}
   REJECTS=${IMPORT_REJECTS:-$(unless_unset IMPORT_REJECTS "$(field "$now" $variables.IMPORT_REJECTS)")}
@@ -67,7 +76,7 @@ settle() {
   if [[ $KIND_NOW == notifications || $VERB == destroy && $FILES_TOPIC ]]; then NOTIFICATIONS=yes; fi
   BILLING=${BILLING:-$(field "$MESSAGES_NOW" labels.billing)}
   BILLING=${BILLING:-instances}
-  settle_credentials "$(field "$now" 'serviceConfig.secretEnvironmentVariables[0].key')"
+  settle_credentials "$(secret_variable "$now")"
 }
 
 unless_unset() { if [[ ! $CONFIG && " $UNSET " != *" $1 "* ]]; then echo "$2"; fi; }

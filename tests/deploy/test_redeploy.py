@@ -86,6 +86,28 @@ def test_the_place_of_rejects_and_checkpoints_stays(google: StandIn) -> None:
     assert settings(google)["IMPORT_REJECTS"] == "gs://other/rejects"
 
 
+def test_the_kind_of_credentials_stays_whatever_other_secrets_there_are(google: StandIn) -> None:
+    flags = [flag for flag in FLAGS if not flag.startswith("--mixpanel")]
+    assert google.deploy(*flags, "--topic=my-topic", "--credentials=project-token", text=SECRET).code == 0
+    theirs = {"key": "A_KEY", "projectId": PROJECT, "secret": "theirs", "version": "1"}
+    service = google.cloud.state["functions"]["mixpanel-messages"]["serviceConfig"]
+    service["secretEnvironmentVariables"].insert(0, theirs)
+
+    assert google.deploy("release", *flags, LOG_LEVEL="DEBUG").code == 0
+
+    given = google.cloud.state["functions"]["mixpanel-messages"]["deployed"]["--set-secrets"]
+    assert given == f"MIXPANEL_PROJECT_TOKEN=mixpanel-secret:1,A_KEY=projects/{PROJECT}/secrets/theirs:1"
+
+
+def test_the_state_bucket_stays_where_messages_alone_are_imported(google: StandIn) -> None:
+    flags = (*FLAGS, "--topic=my-topic")
+    google.deploy(*flags, "--state-bucket=other", text=SECRET)
+
+    assert google.deploy(*flags).code == 0
+
+    assert set(google.cloud.state["buckets"]) == {"my-events", "other"}
+
+
 def test_a_setting_goes_that_is_unset(with_settings: StandIn) -> None:
     run = with_settings.deploy(*BOTH, "--unset=IMPORT_TRANSFORM,LOOKUP_TABLE")
 
