@@ -11,11 +11,14 @@ from importer.formats.json.bulk import Bulk
 from importer.formats.json.cutter import Cutter
 from importer.formats.json.frames import Arrays, BrokenArray, Frame
 from importer.formats.json.window import Element
-from importer.limits import CHUNK_BYTES
 from importer.records import Block
 
 _MIN_PIECE = 1 << 16
 """Bytes that are looked at at a time while no value ends: of brackets alone they take a tenth of a second."""
+
+_MAX_PIECE = 96_000
+"""What is worked on at a time. What takes 128 kB or more an allocator gives back to the system each time; to have it
+again takes longer than the work."""
 
 
 def elements(
@@ -61,7 +64,7 @@ def blocks(
         for chunk in chunks:
             start = 0
             while start < len(chunk):
-                end = start + (CHUNK_BYTES if has_come else _MIN_PIECE)
+                end = start + (_MAX_PIECE if has_come else _MIN_PIECE)
                 cutter.extend(chunk[start:end])
                 start = end
                 has_come = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -13,6 +14,7 @@ import msgspec
 _MAX_SMALL = 2_000
 """Bytes of a value, on average, for which what it was cut from is held."""
 
+_between = re.compile(rb"[ \t\r\n,]*+").match
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 
 Split = Callable[[bytes | memoryview], list[msgspec.Raw]]
@@ -155,8 +157,15 @@ def _regular(
 def _found(text: bytes, start: int, records: list[bytes], line: int, offset: int) -> Iterator[Place]:
     at = counted = start
     for record in records:
-        at = text.find(record, at)
+        at = _end(_between(text, at))
+        if not text.startswith(record, at):
+            at = text.find(record, at)
         line += text.count(b"\n", counted, at)
         counted = at
         yield line, offset + at - start
         at += len(record)
+
+
+def _end(match: re.Match[bytes] | None) -> int:
+    """The end of a match that can be empty but cannot fail."""
+    return match.end() if match else 0

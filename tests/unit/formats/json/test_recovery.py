@@ -111,7 +111,7 @@ def ids(found: Iterable[Record]) -> list[int]:
     return read
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=150)
 @given(st.sampled_from(list(LAYOUTS)), st.integers(0, len(EVENTS) - 1), st.floats(0, 0.999), st.booleans())
 def test_an_event_that_is_cut_short_costs_itself_alone(layout: str, nth: int, where: float, has_comma: bool) -> None:
     written = parts(layout)
@@ -127,7 +127,7 @@ def test_an_event_that_is_cut_short_costs_itself_alone(layout: str, nth: int, wh
 PUT_IN = ['"', "{", "}", "[", "]", ",", ":", "\\", "x", "\0", "}}", "]}", '"}', "},{", "//", "[{", "}]", " "]
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=150)
 @given(
     st.sampled_from(list(LAYOUTS)),
     st.integers(1, len(EVENTS) - 1),
@@ -146,7 +146,7 @@ def test_an_event_in_which_something_else_stands_costs_itself_alone(
     assert [one for one in ids(found) if one != nth] == [n for n in range(len(EVENTS)) if n != nth]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(st.sampled_from(list(LAYOUTS)), st.data())
 def test_what_is_broken_is_cut_the_same_in_any_pieces_and_from_any_record_on(layout: str, data: st.DataObject) -> None:
     written = parts(layout)
