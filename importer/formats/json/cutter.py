@@ -14,13 +14,12 @@ import re
 
 from importer.formats.detect import is_json
 from importer.formats.json.frames import Frame
-from importer.formats.json.recovery import MORE, key_of, next_value
+from importer.formats.json.recovery import MORE, are_two, key_of, next_alike, next_value
 from importer.formats.json.skipping import Skip
 from importer.formats.json.window import Element, Window
 from importer.limits import MAX_EVENT_BYTES
 
 _MAX_HELD = 4 * MAX_EVENT_BYTES
-_MAX_INDENT = 64
 _MAX_IN_VAIN = 8 * MAX_EVENT_BYTES
 
 _MIN_LOOKED_WITHIN = 1 << 16
@@ -29,11 +28,9 @@ _SPACE = b" \t\r\n"
 between = re.compile(rb"[ \t\r\n,]*+").match
 _first_line = re.compile(rb"[ \t\r\n]*+[^\n]*+").match
 _TOKEN = re.compile(rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"|["{}\[\],]')
-_last_line_closes = re.compile(rb"\n[ \t\r]*+\][ \t\r\n]*+\Z").search
 _next_line = re.compile(rb"[ \t\r,]*+\n[ \t\r\n]*+(.?)").match
 _opens_array = re.compile(rb"\[[ \t\r\n]*+").match
 _key_or_end = re.compile(rb'\{[ \t\r\n]*+["}]').match
-_indent = re.compile(rb"[\r\n]*+([ \t]*+)").match
 _OPENS = {b"}": b"{", b"]": b"["}
 _GOES_BEFORE = {b"{": b":", b"[": b",["}
 """What stands before a bracket that opens within another."""
@@ -199,7 +196,7 @@ class Cutter(Window):
         may_wait = not self.at_end and len(self.text) - self.start <= self._max_held
         end = self._line_end()
         if end is not None and self._is_spread(end):
-            again = self._next_alike(end)
+            again = next_alike(self.text, end, at_end=self.at_end, in_array=self.frame.ends_at_bracket)
             if again is None and may_wait:
                 return None
             any_key = key_of(self.text, self.start) is None
@@ -250,9 +247,11 @@ class Cutter(Window):
         """Where another value begins within the current one, which is no JSON though it seems to end there."""
         if not self.at_end and not self.text[end:].strip(_SPACE + b","):
             return MORE
+        end = self.start + len(self.text[self.start : end].rstrip(_SPACE))
         if self._are_lines(end):
             return 0
-        return self._next_within(end, any_key=key_of(self.text, self.start) is None)
+        any_key = key_of(self.text, self.start) is None or are_two(self.text, self.start)
+        return self._next_within(end, any_key=any_key and not _next_line(self.text, end))
 
     def _are_lines(self, end: int) -> bool:
         """Whether the next line begins as another value does: then each line is one."""
@@ -267,20 +266,6 @@ class Cutter(Window):
         """Whether the current value is an object spread over lines, and not one of which its bracket alone is left: a
         key comes on the next line, where the next value would begin with a bracket."""
         return self._opens_alone(line_end) and _key_or_end(self.text, self.start) is not None
-
-    def _next_alike(self, line_end: int) -> int | None:
-        """Where the next value starts: on a line that is indented less than what this one holds. Or else, at the end,
-        where the array ends. None if more text has to tell."""
-        text = self.text
-        inner = _indent(text, line_end)
-        most = max((len(inner[1]) if inner else 0) - 1, 0)
-        alike = re.compile(rb"\n[ \t]{0,%d}+(?:\}[ \t]*+,?[ \t]*+)?\{" % min(most, _MAX_INDENT))
-        if found := alike.search(text, line_end):
-            return found.end() - 1
-        if not self.at_end:
-            return None
-        closing = _last_line_closes(text, line_end) if self.frame.ends_at_bracket else None
-        return closing.start() if closing else len(text)
 
     def _begin_skipping(self, *, over_lines: bool) -> int:
         """Lets go of a value that is too long to be held, of which this is the end for now."""

@@ -107,7 +107,7 @@ def _wraps(text: bytes, whole: bytes) -> bool:
     if not start:
         return False
     keys = _keys(whole) or _keys(text[:start] + b"]}")
-    item = text[start:].lstrip(_SPACE)
+    item = text[start:].lstrip(_SPACE + b",")
     has_objects = item.startswith((b"{", b"]")) or _is_broken_array_of_objects(items)
     if not keys & _WRAPPING or keys & _OF_A_RECORD or not has_objects:
         return False

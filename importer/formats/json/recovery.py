@@ -1,9 +1,10 @@
-"""Where another value begins within one that is broken, where lines do not tell: on a line with many.
+"""Where another value begins within one that is broken, or after it.
 
-Mostly the values of a file begin with the same key. So the next object that can be read whole and begins with the key
-that the broken one begins with is taken for the next value. If there is none, it is the first object after the place
-where the broken one stops being JSON that something follows which follows a value. Only what the text holds from the
-broken value on counts, and not what came before: reading that goes on there finds the same.
+Where values are spread over lines, how these are indented tells. On a line with many, the key does that the values
+begin with, mostly the same. So the next object that can be read whole and begins with the key that the broken one
+begins with is taken for the next value. If there is none, it is the first one that can be read after the place where
+the broken one stops being JSON. Only the text from the broken value on counts, and not what came before: reading that
+goes on there finds the same.
 """
 
 from __future__ import annotations
@@ -20,9 +21,13 @@ MORE = -1
 
 _MAX_TRIES = 64
 _MAX_KEY = 1_000
+_MAX_INDENT = 64
 _check = msgspec.json.Decoder(msgspec.Raw).decode
+_last_line_closes = re.compile(rb"\n[ \t\r]*+\][ \t\r\n]*+\Z").search
+_indent = re.compile(rb"[\r\n]*+([ \t]*+)").match
 _byte = re.compile(r"\(byte (\d+)\)").search
 _starts = re.compile(rb'\{[ \t\r\n]*+("[^"\\\n]*+")[ \t\r\n]*+:')
+_object_follows = re.compile(rb"[ \t\r\n]*+\{").match
 _follows_a_value = re.compile(rb"[ \t\r]*+(?:,[ \t\r\n]*+\{|\]|\{|\n|\Z)").match
 
 
@@ -54,6 +59,22 @@ def next_value(text: bytes, first: int, end: int, *, at_end: bool, any_key: bool
     return _first_whole(text, others, at_end=at_end)
 
 
+def next_alike(text: bytes, line_end: int, *, at_end: bool, in_array: bool) -> int | None:
+    """Where the next value begins after a broken one that is spread over lines, of which the first ends at `line_end`:
+    on a line that is indented less than what it holds. Or else, at the end, where the array ends. None if more text has
+    to tell.
+    """
+    inner = _indent(text, line_end)
+    most = max((len(inner[1]) if inner else 0) - 1, 0)
+    alike = re.compile(rb"\n[ \t]{0,%d}+(?:\}[ \t]*+,?[ \t]*+)?\{" % min(most, _MAX_INDENT))
+    if found := alike.search(text, line_end):
+        return found.end() - 1
+    if not at_end:
+        return None
+    closing = _last_line_closes(text, line_end) if in_array else None
+    return closing.start() if closing else len(text)
+
+
 def next_object(text: bytes, start: int, end: int, *, at_end: bool) -> int:
     """Where the next object that can be read begins. See `next_value`."""
     return _first_whole(text, (at for at, _, _ in _objects(text, start, end)), at_end=at_end)
@@ -71,6 +92,12 @@ def _objects(text: bytes, start: int, end: int) -> Iterator[tuple[int, int, byte
         if found.start() >= end:
             return
         yield found.start(), found.start(1), found[1]
+
+
+def are_two(text: bytes, at: int) -> bool:
+    """Whether a whole value begins there, and another object follows it without a comma."""
+    end = _end_of(text, at)
+    return end > 0 and _object_follows(text, end) is not None
 
 
 def _first_whole(text: bytes, places: Iterator[int], *, at_end: bool) -> int:
