@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
@@ -23,6 +25,9 @@ _COMMANDS = {
     "kafka": "importer.commands.kafka",
 }
 """The module of each command, whose `command` it is."""
+
+_PIPE = 141
+"""The status of a program that wrote to a closed pipe, as shells have it."""
 
 
 class _Commands(click.Group):
@@ -61,13 +66,29 @@ def main(words: Sequence[str] | None = None) -> int:
         work (it stopped, or its arguments or settings are wrong), 130 where it was interrupted.
     """
     try:
-        return int(commands.main(words, standalone_mode=False) or 0)
+        status = int(commands.main(words, standalone_mode=False) or 0)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here something can be said of it still
+    except OSError as error:
+        return _without_output(error)
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         print("Interrupted.", file=sys.stderr)
         return 130
+    return status
+
+
+def _without_output(error: OSError) -> int:
+    """The status where the output cannot be written; that nobody reads on (`| head`) is no trouble worth a word."""
+    is_output = error.filename is None
+    if not isinstance(error, BrokenPipeError):
+        what = "The output cannot be written" if is_output else f"It stopped at {error.filename}"
+        print(f"{what}: {error.strerror or error}.", file=sys.stderr)
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try once more at its end
+    return _PIPE if isinstance(error, BrokenPipeError) else 2
 
 
 def run() -> NoReturn:

@@ -284,3 +284,24 @@ def test_a_closed_input_or_a_closed_error_output_is_no_trouble(
         )
         assert b"Traceback" not in ended.stderr
         assert ended.returncode == (1 if command == "replay" else 0)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no disk that is always full")
+@pytest.mark.parametrize("command", [*COMMANDS, "check"])
+def test_a_full_disk_for_the_output(command: str, environment: Mapping[str, str], here: Path) -> None:
+    (here / "a.jsonl").write_bytes(event("a"))
+    for words in ([], ["--json"]):
+        with open("/dev/full", "wb") as full:
+            ended = subprocess.run(
+                [sys.executable, "-m", "importer", command, "a.jsonl", *COMMANDS.get(command, []), *words],
+                cwd=here,
+                env=environment,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        assert ended.returncode == 2
+        assert ended.stderr.endswith("The output cannot be written: No space left on device.\n")
+        assert "Traceback" not in ended.stderr
+        assert "Exception" not in ended.stderr
