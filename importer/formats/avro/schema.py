@@ -16,6 +16,9 @@ RECORDS = frozenset({"record", "error"})
 NAMED = RECORDS | {"enum", "fixed"}
 PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 _MAX_DEPTH = 32
+_MAX_FIELDS = 4_000
+"""Of all records in a schema: each is some lines of code, and an event has at most 255 properties."""
+
 _KEPT = frozenset({"logicalType", "precision", "scale", "size", "symbols"})
 
 
@@ -32,6 +35,7 @@ class Resolved:
 
     def __init__(self, schema: Schema) -> None:
         self.named: dict[str, Schema] = {}
+        self._fields = 0
         self.schema = self._resolved(schema, "", 0)
 
     def type_of(self, schema: Schema) -> Schema:
@@ -66,6 +70,9 @@ class Resolved:
         kept["name"] = full
         self.named[full] = kept
         if kept["type"] in RECORDS:
+            self._fields += len(schema["fields"])
+            if self._fields > _MAX_FIELDS:
+                raise Unreadable(f"the Avro file's schema has more than {_MAX_FIELDS} fields")
             space = full.rpartition(".")[0]
             kept["fields"] = [
                 {"name": str(field["name"]), "type": self._resolved(field["type"], space, depth + 1)}

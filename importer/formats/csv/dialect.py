@@ -18,6 +18,7 @@ _LOOKED_AT = 20
 """Rows that are looked at."""
 
 _name = re.compile(r"\.(csv|tsv|tab|psv)(\.[a-z0-9]+)?$", re.IGNORECASE).search
+_separator = re.compile(r"sep=(.)", re.IGNORECASE).fullmatch
 _NO_CSV = (b"{", b"[", b"<", b"#!")
 
 
@@ -58,14 +59,20 @@ def _holds_objects(head: Head, rows: list[str]) -> bool:
     return last.startswith(b"{") or any(is_object(row.encode()) for row in rows[1:])
 
 
-def table(lines: list[str], end: bytes) -> Table:
-    """What the first of these lines says, the header; the others show what separates cells.
+def separator(line: str) -> str | None:
+    """What a line before the header says that separates cells, as Excel wants to be told: `sep=;`."""
+    found = _separator(line.strip())
+    return found[1] if found else None
+
+
+def table(lines: list[str], end: bytes, delimiter: str | None = None) -> Table:
+    """What the first of these lines says, the header; the others show what separates cells, where that is not known.
 
     Raises:
         Unreadable: it names a column twice, or one without a name.
     """
     rows = [line.rstrip("\r") for line in lines if line.strip()] or [""]
-    delimiter = _delimiter(rows) or ","
+    delimiter = delimiter or _delimiter(rows) or ","
     columns = _cells(rows[0], delimiter)
     if len(columns) > 1 and not columns[-1]:
         columns.pop()  # a delimiter at the end of each line

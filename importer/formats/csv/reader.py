@@ -16,7 +16,7 @@ import msgspec
 from importer.errors import StalePosition, Unreadable
 from importer.formats.csv.cells import Column
 from importer.formats.csv.columns import HIDDEN, Cells, Splitter
-from importer.formats.csv.dialect import Table, table
+from importer.formats.csv.dialect import Table, separator, table
 from importer.formats.csv.lines import MAX_LINE_BYTES, Lines, line_end, whole_lines
 from importer.formats.csv.objects import objects
 from importer.formats.reader import Source
@@ -79,8 +79,11 @@ class Reader:
         end = line_end(lines.text)
         texts = lines.text.split(end)
         number = next((n for n, text in enumerate(texts) if text.strip()), len(texts) - 1)
+        delimiter = separator(texts[number].decode(errors="replace"))
+        number += delimiter is not None
         size = sum(map(len, texts[: number + 1])) + number + 1
-        rows = _Rows(table([text.decode(errors="replace") for text in texts[number : number + 20]], end), self._source)
+        header = [text.decode(errors="replace") for text in texts[number : number + 20]]
+        rows = _Rows(table(header, end, delimiter), self._source)
         return rows, Lines(lines.text[size:], lines.line + number + 1, lines.offset + size, is_last=lines.is_last)
 
 

@@ -22,6 +22,10 @@ _AS_THEY_ARE = frozenset(
 )
 """Types that DuckDB's `to_json` writes as they should be."""
 
+_NESTED = frozenset({"list", "array", "struct", "map"})
+_MAX_DEPTH = 8
+"""What is nested deeper is a text, where it is not written as it is: each level doubles the time to plan it."""
+
 _SHORT = (_AS_THEY_ARE | _FINITE) - {"varchar"}
 _ELEMENT_BYTES = 8
 """What an element of an array is counted for, beside what it holds."""
@@ -121,8 +125,10 @@ def _member(column: Column, *, in_event: bool) -> str:
 def _converted(value: str, type_: Type, depth: int = 0) -> str:
     """The expression for a value that `to_json` writes as it should be."""
     kind = type_.id
-    if kind in {"list", "array", "struct", "map"}:
-        return _nested(value, type_, depth)
+    if kind in _NESTED:
+        if not _is_converted(type_):
+            return value
+        return _nested(value, type_, depth) if depth < _MAX_DEPTH else f"{value}::VARCHAR"
     if str(type_) == "JSON":
         return f"CASE WHEN json_valid({value}) THEN {value} ELSE to_json({value}::VARCHAR) END"
     if kind in _AS_THEY_ARE:
@@ -130,6 +136,13 @@ def _converted(value: str, type_: Type, depth: int = 0) -> str:
     if kind in _FLOATS:
         return f"CASE WHEN isfinite({value}) THEN {value} END"
     return _as_text(value, kind)
+
+
+def _is_converted(type_: Type) -> bool:
+    """Whether anything in a type is written in another way than `to_json` would write it."""
+    if type_.id in _NESTED:
+        return any(_is_converted(of) for name, of in type_.children if name != "key")
+    return type_.id not in _AS_THEY_ARE or str(type_) == "JSON"
 
 
 def _as_text(value: str, kind: str) -> str:
@@ -145,20 +158,18 @@ def _as_text(value: str, kind: str) -> str:
 def _nested(value: str, type_: Type, depth: int) -> str:
     kind, each = type_.id, f"each{depth}"
     if kind == "struct":
-        fields = [(field, _converted(field.value, field.type, depth)) for field in _fields(Column("", type_, value))]
-        if all(made == field.value for field, made in fields):
-            return value
+        fields = [
+            (field, _converted(field.value, field.type, depth + 1)) for field in _fields(Column("", type_, value))
+        ]
         packed = ", ".join(f"{quoted(field.name)} := {made}" for field, made in fields)
         return f"CASE WHEN {value} IS NOT NULL THEN struct_pack({packed}) END"
     children = dict(type_.children)
     if kind == "map":
         made = _converted(f"{each}.value", children["value"], depth + 1)
-        if made == f"{each}.value":
-            return value
         entries = f"list_transform(map_entries({value}), lambda {each}: struct_pack(k := {each}.key, v := {made}))"
         return f"map_from_entries({entries})"
     made = _converted(each, children["child"], depth + 1)
-    return value if made == each else f"list_transform({value}, lambda {each}: {made})"
+    return f"list_transform({value}, lambda {each}: {made})"
 
 
 def _weight(value: str, type_: Type, depth: int = 0) -> str:
@@ -166,8 +177,10 @@ def _weight(value: str, type_: Type, depth: int = 0) -> str:
     kind, each = type_.id, f"each{depth}"
     if kind in _SHORT:
         return ""
+    if kind in _NESTED and depth >= _MAX_DEPTH:
+        return f"coalesce(strlen({value}::VARCHAR), 0)"
     if kind == "struct":
-        return _sum(_weight(field.value, field.type, depth) for field in _fields(Column("", type_, value)))
+        return _sum(_weight(field.value, field.type, depth + 1) for field in _fields(Column("", type_, value)))
     if kind in {"list", "array", "map"}:
         children = dict(type_.children)
         parts = {f"{each}.{name}": of for name, of in children.items()} if kind == "map" else {each: children["child"]}

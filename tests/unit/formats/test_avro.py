@@ -275,6 +275,9 @@ HOSTILE = {
     "an array of nothing": (
         file(schema({"name": "x", "type": {"type": "array", "items": "null"}}), "null", 1, b"\x02"), "take no bytes"
     ),
+    "very many fields": (
+        file(schema(*({"name": f"f{n}", "type": "int"} for n in range(4_000))), "null", 1, b""), "more than 4000 fields"
+    ),
     "no record": (file("string", "null", 1, b"\x02x"), "is no record"),
     "no such type": (file(schema({"name": "x", "type": "strnig"}), "null", 1, b""), "cannot be read"),
     "no such codec": (file(schema(), "lzo", 1, b""), "compressed with 'lzo'"),

@@ -221,6 +221,14 @@ def test_columns_without_a_name_or_with_one_twice_are_told() -> None:
         records("event,,time\nx,1,2\n")
 
 
+def test_a_first_line_may_say_what_separates_cells() -> None:
+    """As Excel wants to be told."""
+    found = records("sep=;\r\nevent;time;x\r\ne;1;a,b\r\n")
+    assert [(line, json.loads(one)) for line, _, one in found] == [
+        (3, {"event": "e", "properties": {"time": 1, "x": "a,b"}})
+    ]
+
+
 def test_a_header_alone_and_nothing_at_all_have_no_records() -> None:
     assert records(HEADER) == []
     assert records(HEADER.rstrip()) == []

@@ -405,3 +405,42 @@ def test_a_bad_row_names_its_column_and_the_file() -> None:
     assert "cannot be decoded: column 'x'" in bad.reason
     assert "t.parquet" in bad.reason
     assert "stored:" not in bad.reason
+
+
+def nested(kind: str, depth: int) -> pa.Array:
+    """A time, so deep in lists, structs or maps."""
+    value: Any = NAIVE
+    of = pa.timestamp("us")
+    for _ in range(depth):
+        if kind == "list":
+            value, of = [value], pa.list_(of)
+        elif kind == "struct":
+            value, of = {"a": value}, pa.struct([("a", of)])
+        else:
+            value, of = [("a", value)], pa.map_(pa.string(), of)
+    return pa.array([value], of)
+
+
+@pytest.mark.parametrize("kind", ["list", "struct", "map"])
+def test_what_is_nested_very_deep_takes_no_more_time(kind: str) -> None:
+    """Each level doubled the statement that reads it."""
+    shallow = value(nested(kind, 3))
+    assert (shallow[0][0][0] if kind == "list" else shallow["a"]["a"]["a"]) == "2025-06-01T12:30:15.123456Z"
+    assert "2025-06-01" in json.dumps(value(nested(kind, 40)))
+
+
+def test_names_that_differ_in_case_alone_stay_what_they_are() -> None:
+    rows = pa.table({"event": ["x"], "Event": ["y"], "a": [{"b": 1}], "A": [[3]], "é": [4]})
+    assert objects(parquet(rows)) == [{"event": "x", "properties": {"Event": "y", "a": {"b": 1}, "A": [3], "é": 4}}]
+
+
+@pytest.mark.parametrize("names", [["event", "x", "x"], ["event", "", "y"]])
+def test_columns_without_a_name_or_with_one_twice_are_told(names: list[str]) -> None:
+    rows = pa.Table.from_arrays([pa.array(["e"]), pa.array([1]), pa.array([2])], names=names)
+    with pytest.raises(Unreadable, match="columns without a name, or of the same name: event, "):
+        blocks(parquet(rows))
+
+
+def test_a_column_of_the_readers_own_name_is_told() -> None:
+    with pytest.raises(Unreadable, match="has a column file_row_number"):
+        blocks(parquet(table(file_row_number=[1])))
