@@ -186,11 +186,11 @@ def _records(data: bytes, most: int, rows: Rows) -> Iterator[Record]:
     if not data:
         raise Unreadable("the message has no data")
     # It is held in any case: a reject carries it whole, for replay.
-    size = 0
+    size, largest = 0, max(most, len(data) + 1)  # what is not packed is no larger than what is held already
     for block in Content(Held(data), most=most, longest=max(len(data), _longest(rows)), rows=rows).blocks():
         size += block.size
-        if size > most:  # a table has each column's name once, and compresses by itself
-            raise Unreadable(f"it has records of more than {most} bytes")
+        if size > largest:  # a table has each column's name once, and compresses by itself
+            raise Unreadable(f"it has records of more than {largest} bytes")
         yield from block
 
 
