@@ -224,6 +224,7 @@ def test_one_that_goes_on_tells_what_it_imported_now(
     assert one.state == "stopped"
     before = one.report.imported
     assert 300 <= before < 4_000
+    assert (one.before, one.imported_here) == (0, before)
     standin.faults(latency=0)
     rest = File(one.entry)
     Work(pipe(**slow), Reasons(None), Watcher(), How()).all([rest])

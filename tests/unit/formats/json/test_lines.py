@@ -35,7 +35,9 @@ def read(blocks: list[Block]) -> list[Record]:
     return [one for block in blocks for one in block if not is_blank(one[2])]
 
 
-TEXT = st.lists(st.sampled_from([b"a", b"bb", b"\n", b"\n\n", b"\r\n", b"\r\n\r\n", b"\xc3\xbc", b" "]), max_size=30)
+TEXT = st.lists(
+    st.sampled_from([b"a", b"bb", b"\n", b"\n\n", b"\r\n", b"\r\n\r\n", b"\r", b"\xc3\xbc", b" "]), max_size=30
+)
 
 
 @given(TEXT, st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(0, 50), st.integers(1, 9))

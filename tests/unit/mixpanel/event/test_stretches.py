@@ -14,6 +14,7 @@ from importer.limits import MAX_EVENT_BYTES
 from importer.mixpanel.event.completer import Completer
 from importer.mixpanel.event.stretches import restored
 from sandbox.events import BAD_KINDS, Events
+from tests.unit.mixpanel import at_once
 
 OPENING = b'"properties":{'
 COMPLETE = b'{"event":"e","properties":{"ip":0,"time":1700000000,"distinct_id":"u","$insert_id":"id-1"}}'
@@ -203,3 +204,11 @@ def test_a_record_is_restored_from_its_event(record: bytes) -> None:
         event = completed(record, default_ip)
         assert event is not None
         assert restored(event, len(record)) == record
+
+
+@pytest.mark.parametrize("name", ["", "e"])
+def test_a_name_of_one_letter_is_one_and_of_none_is_none(name: str) -> None:
+    records = [json.dumps({"event": "e", "properties": {"time": 1_700_000_000, "distinct_id": "u"}}).encode()] * 99
+    odd = records[0].replace(b'"event": "e"', b'"event": "%b"' % name.encode())
+    for some in ([*records, odd], [odd, *records]):
+        assert (at_once.all_of(Completer("0"), some) is not None) == bool(name)
