@@ -172,7 +172,7 @@ def test_what_is_wrong_has_a_cross_and_a_sentence_and_the_rest_is_checked_all_th
     (here / "m.toml").write_text("[[event\n")
     (here / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
     given: dict[str, Any] = {key: value and value.replace("{bucket}", bucket.url) for key, value in settings.items()}
-    found = run("check", *words, **given)
+    found = run("check", *words, **{"IMPORT_TIMEOUT": "2", **given})
     assert found.code == 1
     crosses = [line for line in found.out.splitlines() if line.startswith("✗")]
     assert len(crosses) == 1, found.out
