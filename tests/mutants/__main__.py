@@ -100,7 +100,8 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
+    as_it_is = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="make mutants", description=__doc__, formatter_class=as_it_is)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--only", default="importer/", help="a file or a folder")
