@@ -198,3 +198,14 @@ def test_a_local_time_is_told_from_a_clock_that_knows_better(hours: float, said:
     assert wrong.advice.time == '{ path = "properties.server", unit = "s" }'
     assert naive.advice
     assert naive.advice.time == f'{{ path = "properties.time", zone = "{zone}" }}'
+
+
+def test_of_ids_that_repeat_it_is_told_how_often() -> None:
+    users = ["a", "a", "b", "c"]
+    one = found([event(**{"$insert_id": "x"}, distinct_id=user) for user in users])["ids that repeat $insert_id"]
+    assert (one.count, one.share, one.examples) == (2, 0.5, ["x: 4 events"])
+
+
+def test_personal_data_in_all_that_there_is_is_all_of_it() -> None:
+    assert found([event(p="jo@example.com")])["personal data p"].share == 1.0
+    assert found([event(p="jo@example.com"), event(p="x")])["personal data p"].share == 0.5

@@ -10,6 +10,7 @@ import pytest
 from importer.profile import facts as of_facts
 from importer.profile import report
 from importer.profile.advice import Advice, file, glob, quoted, together
+from importer.profile.events import Events
 from importer.profile.facts import OTHERS, Facts
 from importer.profile.looks import look_of
 from importer.profile.profiler import How, Profiler
@@ -304,3 +305,16 @@ def test_advice_together_says_each_thing_once() -> None:
     )
     assert file([], None) == f"{head}\n\n"
     assert (quoted('a"\x7f'), glob("a*b")) == ('"a\\"\\u007f"', "a?b")
+
+
+TRACK = {
+    "type": "track", "event": "x", "messageId": "m", "userId": "u", "timestamp": "2025-06-01T00:00:00Z", "context": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("record", "are_own"), [(TRACK, False), (event("a"), True)])
+def test_whether_all_records_are_mixpanels_own(record: dict[str, Any], are_own: bool) -> None:
+    of = Events("auto", None, {})
+    records = [json.dumps(record).encode(), b"no record"]
+    [*of.of(Block(records, 1, 0, sum(map(len, records)) + 2), "s")]
+    assert of.are_own == are_own
