@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from importer.mixpanel.batch import pack
+from importer.mixpanel.client import answers
 from importer.mixpanel.client.answers import (
     Answer,
     FailedRecord,
@@ -141,3 +142,26 @@ def test_a_text_about_identity_events_is_about_all_of_them() -> None:
 
 def test_what_has_no_name_that_can_be_read_is_no_identity_call() -> None:
     assert identity_calls(pack([b'{"event":7}', b"no JSON", b"[]", b'{"event":"$merge"}'])) == [3]
+
+
+def test_of_several_that_speak_of_one_event_the_last_counts() -> None:
+    told = [FailedRecord(index=0, message=text) for text in ("first", "second", "last")]
+    assert failures(batch(0), told) == {0: told[-1]}
+    assert failures(batch(0, 1), told) == {0: told[-1]}
+
+
+class Answered:
+    """An answer of which the headers are all that is looked at."""
+
+    def __init__(self, value: str) -> None:
+        self.headers = {"Retry-After": value}
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("7", 7.0), (" 7 ", 7.0), ("0", 0.0), ("999999999", answers._MAX_RETRY_AFTER), ("", None), ("soon", None),
+     ("-1", None), ("1.5", None), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("Wed, 21 Oct 2015 07:28:00", None),
+     ("Wed, 21 Oct 2215 07:28:00 GMT", answers._MAX_RETRY_AFTER)],
+)  # fmt: skip
+def test_how_long_an_answer_asks_to_wait(value: str, seconds: float | None) -> None:
+    assert answers.retry_after(Answered(value)) == seconds  # type: ignore[arg-type]
