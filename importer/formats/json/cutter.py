@@ -22,7 +22,7 @@ from importer.limits import MAX_EVENT_BYTES
 _MAX_HELD = 4 * MAX_EVENT_BYTES
 _MAX_IN_VAIN = 8 * MAX_EVENT_BYTES
 
-_MIN_LOOKED_WITHIN = 1 << 16
+_MIN_LOOKED_WITHIN = 1 << 13
 
 _SPACE = b" \t\r\n"
 between = re.compile(rb"[ \t\r\n,]*+").match
@@ -124,7 +124,7 @@ class Cutter(Window):
         first = self.start
         if first == len(self.text):
             return None
-        end = self._look_on()
+        end = self._look_on(self._limit())
         if (len(self.text) if end is None else end) - first > self._max_held and not self._is_broken:
             line_end = self._line_end()
             if end is None and (line_end is None or self._opens_alone(line_end)):
@@ -146,12 +146,24 @@ class Cutter(Window):
             self.start = self._seen = end + (self.frame.ends_at_bracket and follows in {b",", b"]"})
         return end
 
-    def _look_on(self) -> int | None:
-        """Looks for the end of the current value; None when the text ends first, or the structure breaks."""
+    def _limit(self) -> int | None:
+        """Where the next value on a line of many begins for certain, so that one that is broken is not looked for the
+        end of in all that follows."""
+        first, text = self.start, self.text
+        is_many = self._seen == first and len(text) - first >= _MIN_LOOKED_WITHIN
+        if not is_many or text.find(b"\n", first, first + _MIN_LOOKED_WITHIN) >= 0:
+            return None
+        limit = self._next_within(len(text), any_key=False)
+        return limit if limit > 0 else None
+
+    def _look_on(self, limit: int | None) -> int | None:
+        """Looks for the end of the current value, up to a limit; None when the text ends first, or the structure
+        breaks."""
         self._is_broken = False
         text, stack, in_array = self.text, self._stack, self.frame.ends_at_bracket
-        line_end = self._line_end() if self._in_vain > _MAX_IN_VAIN else None
-        for token in _TOKEN.finditer(text, self._seen, len(text) if line_end is None else line_end):
+        if limit is None and self._in_vain > _MAX_IN_VAIN:
+            limit = self._line_end()
+        for token in _TOKEN.finditer(text, self._seen, len(text) if limit is None else limit):
             at = token.start()
             byte = text[at : at + 1]
             if byte == b'"':
@@ -173,8 +185,8 @@ class Cutter(Window):
                 self._seen = at
                 self._is_broken = True
                 return None
-        self._seen = len(text)
-        self._is_broken = line_end is not None
+        self._seen = len(text) if limit is None else limit
+        self._is_broken = limit is not None
         return None
 
     def _may_open(self, at: int) -> bool:

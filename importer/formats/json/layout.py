@@ -66,8 +66,8 @@ def _of_arrays(text: bytes, is_all: bool) -> Layout:
     with_comma, without = before.count(b","), len(before) - before.count(b",") - before.count(b"[")
     first, _, others = text.partition(b"\n")
     is_spread = any(b"\n" in record for _, _, record in objects)
-    has_end = is_all and text.rstrip(_SPACE).endswith(b"]")
-    if not (is_spread or has_end) and (without > with_comma or (without and not with_comma)):
+    is_array = b"\n" not in text or (is_all and text.rstrip(_SPACE).endswith(b"]"))
+    if not (is_spread or is_array) and (without > with_comma or (without and not with_comma)):
         return "lines"
     if not objects and others.strip(_SPACE) and first.strip(_SPACE) != b"[]" and is_json(first):
         return "lines"

@@ -19,7 +19,7 @@ from importer.limits import MAX_EVENT_BYTES
 MORE = -1
 """More text has to tell."""
 
-_MAX_TRIES = 64
+_MAX_TRIES = 16
 _MAX_KEY = 1_000
 _MAX_INDENT = 64
 _check = msgspec.json.Decoder(msgspec.Raw).decode
