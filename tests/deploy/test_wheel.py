@@ -21,6 +21,9 @@ from sandbox.clients import Standin
 from sandbox.processes import ROOT
 
 FILES = ("pyproject.toml", "README.md", "LICENSE", "importer")
+DEPLOYED = ("functions", "gcp", "formats")
+"""The extras that the functions deploy with."""
+
 CLOUDS = ("google.cloud.storage", "functions_framework", "flask", "starlette", "cloudevents", "duckdb")
 
 
@@ -129,19 +132,29 @@ def test_the_wheel_has_the_importer_and_says_that_it_is_typed(wheel: Path) -> No
 def test_it_asks_for_ranges_and_for_all_that_the_functions_deploy_with() -> None:
     found = project()
     extras = found["optional-dependencies"]
-    asked = [*found["dependencies"], *(one for some in extras.values() for one in some)]
-    assert [one for one in asked if "==" in one] == []
+    assert [one for some in (found["dependencies"], *extras.values()) for one in some if "==" in one] == []
     lines = (ROOT / "requirements.in").read_text().splitlines()
     deployed = {name_of(line) for line in lines if line and not line.startswith("#")}
+    asked = [*found["dependencies"], *(one for name in DEPLOYED for one in extras[name])]
     assert deployed == {name_of(one) for one in asked} - {found["name"]}
 
 
-def test_what_is_pinned_is_within_the_ranges() -> None:
+def lock_of(extra: str) -> str:
+    """The lock with what an extra is tested with."""
+    engine = ROOT / f"requirements/{extra}.txt"
+    file = (
+        ROOT / "requirements.txt" if extra in DEPLOYED else engine if engine.exists() else ROOT / "requirements-dev.txt"
+    )
+    return file.read_text()
+
+
+@pytest.mark.parametrize("extra", [*DEPLOYED, *sorted(set(project()["optional-dependencies"]) - set(DEPLOYED))])
+def test_what_is_pinned_is_within_the_ranges(extra: str) -> None:
     from packaging.requirements import Requirement
 
     found = project()
-    pins = dict(re.findall(r"^([a-z0-9-]+)==(\S+)(?: \\)?$", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
-    asked = [*found["dependencies"], *(one for some in found["optional-dependencies"].values() for one in some)]
+    pins = dict(re.findall(r"^([a-z0-9-]+)==(\S+)(?: \\)?$", lock_of(extra), re.MULTILINE))
+    asked = [*found["dependencies"], *found["optional-dependencies"][extra]]
     for requirement in map(Requirement, asked):
         if requirement.name != found["name"]:
             assert requirement.specifier.contains(pins[name_of(requirement.name)]), requirement
