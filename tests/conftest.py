@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from importer import log
 from sandbox import processes
 from sandbox.clients import Bucket, Standin
 from sandbox.topic import emulator as pubsub_emulator
@@ -28,6 +29,14 @@ signal reaches the process. What is started executes another program at once, so
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """Where a shell runs the tests in the background, they ignore Ctrl-C, and so would all they start."""
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """What is logged goes where it went, after each test: a command writes to what is standard error while it runs."""
+    before = log.get_in_use()
+    yield
+    log.use(before)
 
 
 @pytest.fixture(scope="session")

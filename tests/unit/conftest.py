@@ -9,7 +9,6 @@ import hypothesis
 import msgspec
 import pytest
 
-from importer import log
 from importer.core.pipeline import Pipeline
 from importer.core.rejects.reject import Reject
 from importer.settings import CredentialKind, Credentials, Settings
@@ -20,14 +19,6 @@ hypothesis.settings.load_profile("unit")
 """Seconds are never asserted: on a machine that others use, one example in a thousand takes its time."""
 
 MakePipeline = Callable[..., Pipeline]
-
-
-@pytest.fixture(autouse=True)
-def _log_as_before() -> Iterator[None]:
-    """What is logged goes where it went, after each test: a command writes to what is standard error while it runs."""
-    before = log.get_in_use()
-    yield
-    log.use(before)
 
 
 @pytest.fixture
