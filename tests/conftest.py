@@ -31,12 +31,16 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 """Where a shell runs the tests in the background, they ignore Ctrl-C, and so would all they start."""
 
 
+_LOG = log.get_in_use()
+
+
 @pytest.fixture(autouse=True)
-def _log_as_before() -> Iterator[None]:
-    """What is logged goes where it went, after each test: a command writes to what is standard error while it runs."""
-    before = log.get_in_use()
+def _log_as_it_was() -> Iterator[None]:
+    """What is logged goes where it goes from the start, before and after each test: a command writes to what standard
+    error is while it runs, and a fixture of a module may run one."""
+    log.use(_LOG)
     yield
-    log.use(before)
+    log.use(_LOG)
 
 
 @pytest.fixture(scope="session")
