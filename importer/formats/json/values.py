@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
@@ -38,7 +39,11 @@ class _State(Struct, frozen=True):
 
 def matches(head: Head) -> bool:
     """Whether this is JSON in another layout than lines."""
-    return not known_by_its_start(head.content) and layout(head) != "lines"
+    return not known_by_its_start(head.content) and _layout(head) != "lines"
+
+
+_layout = lru_cache(maxsize=1)(layout)
+"""Found once for a head: whoever asks what it is has it read next."""
 
 
 class Reader:
@@ -83,7 +88,7 @@ def _decoded(state: bytes) -> _State:
 
 
 def _state(head: Head) -> _State:
-    return _State(layout(head), False, has_old_line_ends(head), _opens_alone(head.content) is not None)
+    return _State(_layout(head), False, has_old_line_ends(head), _opens_alone(head.content) is not None)
 
 
 def in_one_line(record: bytes) -> bytes:
