@@ -7,16 +7,13 @@ importer are always those on disk, and a transform that fails, hangs or prints d
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
 
 from importer.core.explanation import Touch
-from sandbox.processes import ROOT, without_settings
+from sandbox.mixpanel import child
 
 MAX_BYTES = 5_000_000
 """Bytes of pasted text."""
@@ -89,22 +86,13 @@ async def preview(
     Raises:
         PreviewError: the mapping or the transform cannot be loaded, or took too long; the text is a sentence.
     """
-    command = [sys.executable, "-m", "sandbox.mixpanel.previewer", "--name", name, *(["--cut"] if is_cut else [])]
-    command += ["--mapping", mapping] if mapping else []
-    command += ["--transform", transform] if transform else []
-    everything = {**without_settings(os.environ), **environment, "PYTHONDONTWRITEBYTECODE": "1"}
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, env=everything
-    )
+    words = ["sandbox.mixpanel.previewer", "--name", name, *(["--cut"] if is_cut else [])]
+    words += ["--mapping", mapping] if mapping else []
+    words += ["--transform", transform] if transform else []
     try:
-        made, said = await asyncio.wait_for(process.communicate(content), PATIENCE)
-    except TimeoutError:
+        ended = await child.run(*words, environment=environment, patience=PATIENCE, given=content)
+    except child.GivenUp:
         raise PreviewError(f"The preview was given up after {PATIENCE:g} seconds.") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        raise PreviewError(said.decode(errors="replace").strip().rsplit("\n", 1)[-1] or "The preview failed.")
-    return msgspec.json.decode(made, type=Preview)
+    if ended.status:
+        raise PreviewError(ended.last or "The preview failed.")
+    return msgspec.json.decode(ended.said, type=Preview)

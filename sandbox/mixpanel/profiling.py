@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,8 +9,8 @@ from tempfile import TemporaryDirectory
 import msgspec
 from msgspec import Struct
 
+from sandbox.mixpanel import child
 from sandbox.mixpanel.preview import PreviewError
-from sandbox.processes import ROOT, without_settings
 
 MAX_RECORDS = 50_000
 PATIENCE = 60.0
@@ -53,28 +50,15 @@ async def profile(content: bytes, name: str, mapping: str | None, environment: M
     with TemporaryDirectory(prefix="sandbox-profile-") as folder:
         file, mending = Path(folder) / (Path(name).name or "pasted.jsonl"), Path(folder) / "mending.toml"
         file.write_bytes(content)
-        everything = {**without_settings(os.environ), **environment, "IMPORT_MAPPING": mapping or ""}
         options = ("--json", "--limit", str(MAX_RECORDS), "--write-filters", str(mending))
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "importer", "profile", *options, str(file)),
-            cwd=ROOT,
-            env=everything,
-            stdout=pipe,
-            stderr=pipe,
-        )
+        settings = {**environment, "IMPORT_MAPPING": mapping or ""}
         try:
-            said, complained = await asyncio.wait_for(process.communicate(), PATIENCE)
-        except TimeoutError:
+            ended = await child.run("importer", "profile", *options, str(file), environment=settings, patience=PATIENCE)
+        except child.GivenUp:
             raise PreviewError(f"The profile was given up after {PATIENCE:g} seconds.") from None
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
         try:
-            found = msgspec.json.decode(said, type=_Profile)
+            found = msgspec.json.decode(ended.said, type=_Profile)
         except msgspec.MsgspecError:
-            last = complained.decode(errors="replace").strip().rsplit("\n", 1)[-1]
-            raise PreviewError(last or "There is no profile of that.") from None
+            raise PreviewError(ended.last or "There is no profile of that.") from None
         text = mending.read_text(encoding="utf-8") if mending.exists() else ""
         return Profile(found.read, found.count, found.findings, text if found.findings else "")

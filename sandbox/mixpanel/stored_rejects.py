@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gzip
-import os
-import re
-import sys
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -19,8 +15,8 @@ from msgspec import Struct
 
 from importer.core.rejects.reject import Reject
 from sandbox.clients import Bucket
+from sandbox.mixpanel import child
 from sandbox.mixpanel.surroundings import Surroundings
-from sandbox.processes import ROOT, without_settings
 
 _PATIENCE = 120.0
 """Seconds after which sending again is given up."""
@@ -33,10 +29,10 @@ class ResendError(Exception):
 class Resent(Struct, frozen=True):
     """What became of rejects that were sent again."""
 
-    imported: int = 0
-    dropped: int = 0
-    rejected: int = 0
-    unreadable: int = 0
+    imported: int
+    dropped: int
+    rejected: int
+    unreadable: int
 
 
 class StoredRejects:
@@ -76,29 +72,15 @@ class StoredRejects:
         Raises:
             ResendError: there are none, or not all were sent.
         """
-        environment = {**without_settings(os.environ), **around.environment, "PYTHONDONTWRITEBYTECODE": "1"}
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "importer", "replay", "--remove", self._address),
-            cwd=ROOT,
-            env=environment,
-            stdout=pipe,
-            stderr=pipe,
-        )
+        words = ("importer", "replay", "--remove", "--json", self._address)
         try:
-            said, complained = await asyncio.wait_for(process.communicate(), _PATIENCE)
-        except TimeoutError:
+            ended = await child.run(*words, environment=around.environment, patience=_PATIENCE)
+        except child.GivenUp:
             raise ResendError(f"Sending them again was given up after {_PATIENCE:g} seconds.") from None
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        found = dict(_COUNT.findall(said.decode(errors="replace")))
-        if "imported" not in found:
-            last = complained.decode(errors="replace").strip().rsplit("\n", 1)[-1]
-            raise ResendError(f"They were not sent again: {last or 'it ended without a word'}")
-        counts = {name: int(number.replace(",", "")) for name, number in found.items()}
-        return Resent(counts["imported"], counts["dropped"], counts["rejected again"], counts["unreadable"])
+        try:
+            return msgspec.json.decode(ended.said, type=Resent)
+        except msgspec.MsgspecError:
+            raise ResendError(f"They were not sent again: {ended.last or 'it ended without a word'}") from None
 
     def _names(self) -> list[str]:
         query: dict[str, str] = {"prefix": self._prefix}
@@ -129,9 +111,6 @@ class StoredRejects:
 def stored_rejects(around: Surroundings, bucket: Bucket | None) -> StoredRejects | None:
     """The rejects that the functions store; None where they store none in the local bucket."""
     return StoredRejects(bucket.url, around.rejects) if around.rejects and bucket else None
-
-
-_COUNT = re.compile(r"(imported|dropped|rejected again|unreadable) ([\d,]+)")
 
 
 def _as_logged(line: bytes) -> dict[str, Any]:
