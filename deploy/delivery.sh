@@ -5,6 +5,17 @@ REDELIVERY=(
   --max-delivery-attempts="$DELIVERY_ATTEMPTS" --min-retry-delay="$MIN_RETRY_DELAY" --max-retry-delay="$MAX_RETRY_DELAY"
   --message-retention-duration="$RETENTION" --expiration-period=never)
 
+# Fills `push`, an array of the caller's, with how a subscription pushes to a function.
+# Function, account that pushes, acknowledgement deadline, topic of dead letters.
+push_to() {
+  local url
+  url=$(ask "https://$1-PROJECT_NUMBER.$REGION.run.app" \
+    functions describe "$1" --gen2 --region="$REGION" --format='value(serviceConfig.uri)')
+  push=(
+    --push-endpoint="$url" --push-auth-service-account="$(email "$2")" --push-auth-token-audience="$url"
+    --ack-deadline="$3" --dead-letter-topic="$4" "${REDELIVERY[@]}")
+}
+
 # What is published to it stays in the region.
 make_topic() {
   local keep=(--message-storage-policy-allowed-regions="$REGION")

@@ -34,7 +34,7 @@ deploy_triggered() {
 
 # The bucket may belong to another project; what it writes to, pushes and dead letters are all here.
 deploy_notified() {
-  local url push owner topic=projects/$PROJECT_ID/topics/$FILES
+  local push owner topic=projects/$PROJECT_ID/topics/$FILES
   release_files
 
   heading "gcs_import: who pushes to it, how often, and where announcements are kept that it could not take"
@@ -43,11 +43,7 @@ deploy_notified() {
   let_pubsub_sign_as "$FILES_TRIGGER"
   make_dead_letters "$FILES_DEAD_LETTERS"
   make_topic "$FILES"
-  url=$(ask "https://$FILES-PROJECT_NUMBER.$REGION.run.app" \
-    functions describe "$FILES" --gen2 --region="$REGION" --format='value(serviceConfig.uri)')
-  push=(
-    --push-endpoint="$url" --push-auth-service-account="$(email "$FILES_TRIGGER")" --push-auth-token-audience="$url"
-    --ack-deadline="$FILES_ACK_DEADLINE" --dead-letter-topic="$FILES_DEAD_LETTERS" "${REDELIVERY[@]}")
+  push_to "$FILES" "$FILES_TRIGGER" "$FILES_ACK_DEADLINE" "$FILES_DEAD_LETTERS"
   if [[ $FILES_TOPIC ]]; then
     run pubsub subscriptions update "$FILES" "${push[@]}"
   else

@@ -9,16 +9,12 @@ deploy_messages() {
   release_messages
 
   heading "pubsub_import: who pushes to it, how often, and where messages are kept that it could not take"
-  local url push
+  local push
   make_account "$MESSAGES_PUSH" "Pushes messages to pubsub_import"
   may_call "$MESSAGES" "$MESSAGES_PUSH"
   let_pubsub_sign_as "$MESSAGES_PUSH"
   make_dead_letters "$MESSAGES_DEAD_LETTERS"
-  url=$(ask "https://$MESSAGES-PROJECT_NUMBER.$REGION.run.app" \
-    functions describe "$MESSAGES" --gen2 --region="$REGION" --format='value(serviceConfig.uri)')
-  push=(
-    --push-endpoint="$url" --push-auth-service-account="$(email "$MESSAGES_PUSH")" --push-auth-token-audience="$url"
-    --ack-deadline="$MESSAGES_ACK_DEADLINE" --dead-letter-topic="$MESSAGES_DEAD_LETTERS" "${REDELIVERY[@]}")
+  push_to "$MESSAGES" "$MESSAGES_PUSH" "$MESSAGES_ACK_DEADLINE" "$MESSAGES_DEAD_LETTERS"
   if [[ $TOPIC_NOW && ${TOPIC_NOW##*/} != "${SOURCE_TOPIC##*/}" ]]; then
     run pubsub snapshots create "$MESSAGES-$(date -u +%Y%m%d-%H%M%S)" --subscription="$MESSAGES"
     run pubsub subscriptions delete "$MESSAGES"
