@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -26,6 +27,22 @@ class Standin:
         """Each `$insert_id` it holds, and how many times that came in."""
         lines = _get(f"{self.url}/sandbox/ids").text.splitlines()
         return {name: int(count) for name, _, count in (line.rpartition("\t") for line in lines)}
+
+    def wait_for(self, ids: Iterable[str], timeout: float = 60) -> dict[str, int]:
+        """Waits until it holds these.
+
+        Returns:
+            All that it holds then; see `ids`.
+
+        Raises:
+            TimeoutError: it does not, within `timeout` seconds.
+        """
+        wanted, deadline = set(ids), time.monotonic() + timeout
+        while missing := wanted - self.ids().keys():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{len(missing)} events are missing after {timeout:g} s")
+            time.sleep(0.05)
+        return self.ids()
 
     def faults(self, **rules: Any) -> None:
         """Turns the switches named; the others stay. See `sandbox.mixpanel.faults.Switches`."""

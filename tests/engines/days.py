@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sandbox.clients import Bucket, Standin
 from sandbox.events import Events
@@ -55,3 +61,23 @@ def good(made: list[Events]) -> set[str]:
 def bad(made: list[Events]) -> int:
     """How many records are to be rejected."""
     return sum(1 for each in made for _ in each.bad())
+
+
+def kill_in_the_middle(standin: Standin, command: Sequence[str], after: int, **options: Any) -> int:
+    """Starts a program, and kills it and its group outright once so many events are in Mixpanel.
+
+    Args:
+        options: `subprocess.Popen`'s.
+
+    Returns:
+        How many events are there when its command, too, has ended: that settles what is on its way.
+    """
+    output = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    running = subprocess.Popen(command, start_new_session=True, **{**output, **options})
+    while len(standin.ids()) < after:
+        assert running.poll() is None
+        time.sleep(0.1)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    time.sleep(2)
+    return len(standin.ids())

@@ -27,6 +27,9 @@ from sandbox.kafka import broker as kafka
 from sandbox.kafka.broker import Broker
 from sandbox.processes import Logging
 
+_PATIENCE = 120.0
+"""Seconds in which all events are to be there."""
+
 PARTITIONS = 12
 Start = Callable[..., Logging]
 
@@ -97,14 +100,6 @@ def ids_before(broker: Broker, topic: str, offsets: dict[int, int]) -> set[str]:
     return found
 
 
-def wait_for(standin: Standin, ids: set[str], timeout: float = 120) -> dict[str, int]:
-    deadline = time.monotonic() + timeout
-    while not ids <= standin.ids().keys():
-        assert time.monotonic() < deadline, f"{len(ids - standin.ids().keys())} events are missing"
-        time.sleep(0.1)
-    return standin.ids()
-
-
 def test_every_message_arrives_once_and_its_offset_is_committed(
     consuming: Start, standin: Standin, broker: Broker
 ) -> None:
@@ -113,7 +108,7 @@ def test_every_message_arrives_once_and_its_offset_is_committed(
     produce(broker, "once", events.records())
     worker = consuming("once")
     ids = set(events.ids())
-    assert wait_for(standin, ids) == dict.fromkeys(ids, 1)
+    assert standin.wait_for(ids, _PATIENCE) == dict.fromkeys(ids, 1)
     worker.process.end()
     assert worker.process.wait(15) == 0, worker.process.tail
     assert sum(committed(broker, "once").values()) == 5_000
@@ -153,7 +148,7 @@ def test_nothing_is_lost_and_no_offset_runs_ahead_while_members_and_the_broker_c
         assert one.process.wait(20) == 0, one.process.tail
     consuming("troubled")
     ids = set(events.ids())
-    counts = wait_for(standin, ids)
+    counts = standin.wait_for(ids, _PATIENCE)
     figure(f"{kills} kills, {sum(counts.values()) - len(ids)} of {len(ids):,} events came twice")
     deadline = time.monotonic() + 20
     while sum(committed(broker, "troubled").values()) < len(ids):
@@ -171,7 +166,7 @@ def test_rejects_go_to_a_topic_as_they_came_with_their_key_and_why(
     bad = b'{"event": "a", "properties": {"time": "x"}}'
     produce(broker, "bad", [bad, None, framed, good], headers=[("trace", b"7")])
     worker = consuming("bad", "--rejects-topic", "bad-rejects")
-    wait_for(standin, {"i"})
+    standin.wait_for({"i"}, _PATIENCE)
     reader = Consumer({"bootstrap.servers": broker.address, "group.id": "r", "auto.offset.reset": "earliest"})
     reader.subscribe(["bad-rejects"])
     found: list[Any] = []

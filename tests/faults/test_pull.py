@@ -14,7 +14,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -25,6 +25,9 @@ from sandbox.clients import Standin
 from sandbox.events import Events
 from sandbox.processes import Logging
 from sandbox.topic.emulator import Emulator
+
+_PATIENCE = 200.0
+"""Seconds in which all events are to be there."""
 
 Start = Callable[..., Logging]
 
@@ -41,14 +44,6 @@ def left(emulator: Emulator, name: str) -> int:
         timeout=60,
     )
     return len(answer.json().get("receivedMessages", []))
-
-
-def wait_for(standin: Standin, ids: Sequence[str], timeout: float = 200) -> dict[str, int]:
-    deadline = time.monotonic() + timeout
-    while not set(ids) <= standin.ids().keys():
-        assert time.monotonic() < deadline, f"{len(set(ids) - standin.ids().keys())} events are missing"
-        time.sleep(0.05)
-    return standin.ids()
 
 
 @pytest.fixture
@@ -76,7 +71,7 @@ def test_every_message_arrives_once_and_is_acknowledged(pulling: Start, standin:
     emulator.publish("pulled", [*single, b"[" + b",".join(listed) + b"]", gzip.compress(b"\n".join(packed)), *bad])
     worker = pulling(subscription(emulator, "pulled"), "--streams", "2")
     ids = [identifier for count in (3000, 20, 30) for identifier in Events(count, "small", seed=count).ids()]
-    assert wait_for(standin, ids) == dict.fromkeys(ids, 1)
+    assert standin.wait_for(ids, _PATIENCE) == dict.fromkeys(ids, 1)
     worker.process.wait_until(lambda: len(worker.log("reject")) == 2 or None)
     worker.process.end()
     assert worker.process.wait(15) == 0
@@ -106,7 +101,7 @@ def test_nothing_is_lost_while_mixpanel_fails_and_workers_are_killed(
         worker.process.wait(10)
     standin.faults(**{"503": 0, "429": 0, "cut_after": 0, "latency": 0})
     pulling(subscription(emulator, "troubled"), "--streams", "16")
-    counts = wait_for(standin, list(Events(count, "small", seed=5).ids()))
+    counts = standin.wait_for(list(Events(count, "small", seed=5).ids()), _PATIENCE)
     worker.process.stop()
     assert kills == 3
     assert left(emulator, "troubled") == 0
@@ -130,7 +125,9 @@ def test_the_end_settles_what_is_open_and_gives_back_the_rest(
     assert imported == len(standin.ids()) < count, f"after {time.monotonic() - began:.1f} s"
     pulling(subscription(emulator, "ended"), "--streams", "16")
     ids = list(Events(count, "small", seed=6).ids())
-    assert wait_for(standin, ids) == dict.fromkeys(ids, 1), "what was acknowledged came again, or what was not came not"
+    assert standin.wait_for(ids, _PATIENCE) == dict.fromkeys(ids, 1), (
+        "what was acknowledged came again, or what was not came not"
+    )
 
 
 def test_while_mixpanel_is_down_messages_stay_and_come_when_it_is_up(
@@ -143,7 +140,7 @@ def test_while_mixpanel_is_down_messages_stay_and_come_when_it_is_up(
     worker = pulling(subscription(emulator, "down"), IMPORT_RETRY_SECONDS="0.5")
     worker.process.wait_until(lambda: worker.log("handed back") or None)
     standin.faults(**{"503": 0})
-    assert wait_for(standin, ids) == dict.fromkeys(ids, 1)
+    assert standin.wait_for(ids, _PATIENCE) == dict.fromkeys(ids, 1)
 
 
 def test_wrong_credentials_end_the_worker_with_a_sentence(pulling: Start, standin: Standin, emulator: Emulator) -> None:
@@ -157,7 +154,7 @@ def test_wrong_credentials_end_the_worker_with_a_sentence(pulling: Start, standi
     standin.faults(unauthorized=False)
     pulling(subscription(emulator, "denied"), "--streams", "16")
     ids = list(Events(10, "small", seed=9).ids())
-    assert wait_for(standin, ids) == dict.fromkeys(ids, 1)
+    assert standin.wait_for(ids, _PATIENCE) == dict.fromkeys(ids, 1)
 
 
 @pytest.mark.parametrize(

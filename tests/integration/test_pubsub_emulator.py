@@ -30,15 +30,6 @@ def publish(
         future.result(timeout=60)
 
 
-def wait_for(standin: Standin, ids: Sequence[str], timeout: float = 60) -> dict[str, int]:
-    """Waits until the stand-in has these events. Returns all that it has, and how many times each came in."""
-    deadline = time.monotonic() + timeout
-    while not set(ids) <= standin.ids().keys():
-        assert time.monotonic() < deadline, f"{len(set(ids) - standin.ids().keys())} events are missing"
-        time.sleep(0.05)
-    return standin.ids()
-
-
 def test_every_event_that_is_published_arrives_once(
     function: StartFunction, standin: Standin, emulator: Emulator, publisher: PublisherClient
 ) -> None:
@@ -48,7 +39,7 @@ def test_every_event_that_is_published_arrives_once(
     messages = [*single, b"[" + b",".join(listed) + b"]", gzip.compress(b"\n".join(packed))]
     publish(publisher, emulator, "once", messages, origin="a test")
     ids = [identifier for count in (300, 20, 30) for identifier in Events(count, "small", seed=count).ids()]
-    assert wait_for(standin, ids) == dict.fromkeys(ids, 1)
+    assert standin.wait_for(ids) == dict.fromkeys(ids, 1)
     importing.process.stop()
     summaries = importing.log("import")
     counted = [sum(line[name] for line in summaries) for name in ("read", "imported", "handed_back")]
@@ -68,7 +59,7 @@ def test_while_mixpanel_fails_messages_come_again_and_none_is_lost(
     importing.process.wait_until(lambda: len(importing.log("handed back")) >= 5 or None, timeout=60)
     standin.faults(**{"503": 0, "cut_after": 0})
     ids = list(Events(50, "small", seed=4).ids())
-    assert wait_for(standin, ids).keys() == set(ids)
+    assert standin.wait_for(ids).keys() == set(ids)
 
 
 def test_messages_open_when_the_process_is_killed_come_to_the_next_one(
@@ -85,7 +76,7 @@ def test_messages_open_when_the_process_is_killed_come_to_the_next_one(
         first.process.stop(grace=0)
         assert not set(ids) <= standin.ids().keys()
     with processes.function(TARGET, environment=settings, port=port):
-        assert wait_for(standin, ids).keys() == set(ids)
+        assert standin.wait_for(ids).keys() == set(ids)
 
 
 def test_what_can_never_be_imported_comes_once(
@@ -97,7 +88,7 @@ def test_what_can_never_be_imported_comes_once(
     publish(publisher, emulator, "never", [b""], origin="attributes alone")
     good = list(Events(20, "small", seed=6).records())
     publish(publisher, emulator, "never", good)
-    wait_for(standin, list(Events(20, "small", seed=6).ids()))
+    standin.wait_for(list(Events(20, "small", seed=6).ids()))
     rejects: list[dict[str, Any]] = importing.process.wait_until(
         lambda: found if len(found := importing.log("reject")) >= 2 else None
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import pytest
 
 from importer.orchestrators.airflow import FilesToMixpanelOperator, MixpanelHook, MixpanelProfileOperator
 from sandbox.processes import ROOT
-from tests.engines.days import SECRET, Days, bad, good
+from tests.engines.days import SECRET, Days, bad, good, kill_in_the_middle
 
 AIRFLOW = Path(sys.executable).with_name("airflow")
 DAG = ["dags", "test", "events_to_mixpanel"]
@@ -94,20 +93,8 @@ def test_a_days_dag_imports_it_once_with_exact_counts_and_shows_no_secret(days: 
 def test_a_task_that_is_killed_goes_on_where_it_was(days: Days, home: Path) -> None:
     made = days.fill("2025-06-03", files=6, events=10_000, bad_share=0)
     slow = connected(days, IMPORT_EVENTS_PER_SECOND="10000")
-    first = subprocess.Popen(
-        [AIRFLOW, *DAG, "2025-06-03"],
-        env=environment(home, slow),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    while len(days.standin.ids()) < 15_000:
-        assert first.poll() is None
-        time.sleep(0.1)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
-    time.sleep(2)
-    assert len(days.standin.ids()) < 60_000
+    command = [str(AIRFLOW), *DAG, "2025-06-03"]
+    assert kill_in_the_middle(days.standin, command, 15_000, env=environment(home, slow)) < 60_000
     run = airflow(home, connected(days), *DAG, "2025-06-03")
     assert run.returncode == 0, run.stdout + run.stderr
     counts = days.standin.ids()

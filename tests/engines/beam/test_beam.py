@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from importer.engines.beam import ImportFiles, WriteToMixpanel, encode, main
 from sandbox.clients import Standin
 from sandbox.events import Events
-from tests.engines.days import SECRET
+from tests.engines.days import SECRET, kill_in_the_middle
 
 WORKERS = [
     "--runner=FnApiRunner",
@@ -112,13 +109,7 @@ def test_a_job_that_is_killed_is_done_again_and_loses_nothing(
     )
     slow = {**settings, "IMPORT_EVENTS_PER_SECOND": "10000"}
     command = [sys.executable, "-c", code, str(source)]
-    first = subprocess.Popen([*command, json.dumps(slow)], start_new_session=True)
-    while len(standin.ids()) < 10_000:
-        assert first.poll() is None
-        time.sleep(0.1)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
-    assert len(standin.ids()) < 60_000
+    assert kill_in_the_middle(standin, [*command, json.dumps(slow)], 10_000) < 60_000
     subprocess.run([*command, json.dumps(settings)], check=True)
     assert set(standin.ids()) == set(made.ids())
 

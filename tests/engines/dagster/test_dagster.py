@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import dagster as dg
 
 from importer.orchestrators.dagster import MixpanelImport, MixpanelResource, mixpanel_import
 from sandbox.processes import ROOT
-from tests.engines.days import SECRET, Days, bad, good
+from tests.engines.days import SECRET, Days, bad, good, kill_in_the_middle
 
 PARTITIONS = dg.DailyPartitionsDefinition("2025-06-01", end_date="2025-07-01")
 
@@ -112,17 +110,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(days: Days, tmp_path: Path) -
     }
     command = [str(Path(sys.executable).with_name("dagster")), "job", "execute", "-j", "import_a_day"]
     command += ["-f", "tests/engines/dagster/example.py", "--tags", json.dumps({"dagster/partition": "2025-06-01"})]
-    first = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    while len(days.standin.ids()) < 15_000:
-        assert first.poll() is None
-        time.sleep(0.1)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
-    time.sleep(2)
-    before = len(days.standin.ids())
-    assert before < 60_000
+    assert kill_in_the_middle(days.standin, command, 15_000, cwd=ROOT, env=environment) < 60_000
     environment.pop("IMPORT_EVENTS_PER_SECOND")
     second = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert second.returncode == 0, second.stderr

@@ -5,10 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from typing import Any
@@ -28,7 +25,7 @@ from importer.orchestrators.prefect import (
     profile,
 )
 from sandbox.processes import ROOT
-from tests.engines.days import SECRET, Days, bad, good
+from tests.engines.days import SECRET, Days, bad, good, kill_in_the_middle
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -138,16 +135,8 @@ def test_a_flow_that_is_killed_goes_on_where_it_was(days: Days, credentials: Mix
         f"    import_files(MixpanelCredentials.load('slow'), [{source!r}], **{places(days)!r})\n"
         "day()\n"
     )
-    first = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment()
-    )
-    while len(days.standin.ids()) < 15_000:
-        assert first.poll() is None
-        time.sleep(0.1)
-    os.kill(first.pid, signal.SIGKILL)
-    first.wait()
-    time.sleep(2)
-    assert len(days.standin.ids()) < 60_000
+    command = [sys.executable, "-c", code]
+    assert kill_in_the_middle(days.standin, command, 15_000, cwd=ROOT, env=_environment()) < 60_000
 
     @flow
     def day() -> dict[str, int]:
