@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -121,6 +121,11 @@ def _origin(given: str) -> str:
 
 
 ORIGIN = Kind(str, "an http:// or https:// address without a path, such as https://api.mixpanel.com", _origin)
+
+
+def ours(environment: Mapping[str, str]) -> dict[str, str]:
+    """What of an environment is called as settings are; all else is others'."""
+    return {name: value for name, value in environment.items() if name.startswith(_PREFIXES)}
 
 
 def misspelt(given: Iterable[str], rows: Collection[Row]) -> Iterator[str]:

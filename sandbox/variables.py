@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from importer.commands.env_file import read_env_file
+from importer.env_file import read_env_file
 from importer.errors import SettingsError
 from sandbox.processes import ROOT
 

@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.processes import ROOT
 
-GROUND = {"settings", "variables", "log", "limits", "errors", "lenient_json", "records", "times"}
+GROUND = {"settings", "variables", "env_file", "log", "limits", "errors", "lenient_json", "records", "times"}
 ALLOWED = {
     "formats": GROUND,
     "mappings": GROUND,

@@ -25,6 +25,8 @@ from importer import bootstrap
 from importer.sources.pubsub.pull import PullSource
 from sandbox.events import Events
 
+_MAX_OPEN = 10_000
+
 
 class Stream:
     """In the place of Google's client: one stream, which hands over as many messages as may be open."""
@@ -71,7 +73,9 @@ class Stream:
 async def pull(count: int) -> Stream:
     """Imports that many messages."""
     stream = Stream(count)
-    stream.source = PullSource(bootstrap.settings_of_a_worker(os.environ), ["projects/p/subscriptions/s"], stream)
+    stream.source = PullSource(
+        bootstrap.settings_of_a_worker(os.environ), ["projects/p/subscriptions/s"], stream, max_open=10_000
+    )
     await stream.source.run()
     return stream
 

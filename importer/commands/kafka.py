@@ -13,7 +13,7 @@ import click
 
 from importer import bootstrap
 from importer.commands.interrupts import stopped_by_signals
-from importer.commands.options import Command, variables_here
+from importer.commands.options import Command, max_open, variables_here
 from importer.errors import SettingsError
 from importer.settings import Settings
 
@@ -39,13 +39,7 @@ _PREFIX = "KAFKA_"
 @click.option("--rejects-topic", metavar="NAME", help="Where rejects go; by default where IMPORT_REJECTS says.")
 @click.option("-X", "more", multiple=True, metavar="NAME=VALUE", help="More of librdkafka's settings, by its names.")
 @click.option("--health-port", type=click.IntRange(0, 65_535), help="Answers /healthz there.")
-@click.option(
-    "--max-open",
-    type=click.IntRange(1, 1_000_000),
-    default=_MAX_OPEN,
-    show_default=True,
-    help="Messages that wait at a time.",
-)
+@max_open(_MAX_OPEN)
 def command(
     topics: str,
     brokers: str | None,

@@ -12,13 +12,13 @@ processes of a machine would see them.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
 
 from importer import bootstrap
-from importer.commands.env_file import read_env_file
+from importer.env_file import read_env_file
 from importer.settings import ROWS, Settings
 from importer.variables import Row
 
@@ -31,6 +31,17 @@ _GIVEN = "importer.settings"
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Write the result as JSON, for machines.")
 """The option of commands whose result machines may read; their function takes `as_json`."""
+
+
+def max_open(default: int) -> Callable[[Any], Any]:
+    """The option of workers that says how many messages wait at a time; their function takes `max_open`."""
+    return click.option(
+        "--max-open",
+        type=click.IntRange(1, 1_000_000),
+        default=default,
+        show_default=True,
+        help="Messages that wait at a time.",
+    )
 
 
 class Command(click.Command):

@@ -9,11 +9,13 @@ import click
 
 from importer import bootstrap
 from importer.commands.interrupts import stopped_by_signals
-from importer.commands.options import Command, variables_here
+from importer.commands.options import Command, max_open, variables_here
 from importer.errors import SettingsError
 from importer.settings import Settings
 
 _MAX_OPEN = 10_000
+"""What is settled within seconds, so that few leases have to be kept."""
+
 _SUBSCRIPTION = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
 
 
@@ -24,13 +26,7 @@ _SUBSCRIPTION = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
 )
 @click.argument("subscriptions", nargs=-1, required=True, metavar="SUBSCRIPTION…")
 @click.option("--streams", type=click.IntRange(1, 64), default=1, show_default=True, help="Streams of each.")
-@click.option(
-    "--max-open",
-    type=click.IntRange(1, 1_000_000),
-    default=_MAX_OPEN,
-    show_default=True,
-    help="Messages that wait at a time.",
-)
+@max_open(_MAX_OPEN)
 def command(subscriptions: tuple[str, ...], streams: int, max_open: int) -> int:
     """Imports the messages of pull subscriptions (projects/PROJECT/subscriptions/NAME) until it is told to end.
 

@@ -35,7 +35,9 @@ from apache_beam.utils.windowed_value import WindowedValue
 from importer import library
 from importer.core.rejects.reject import Reject
 from importer.core.report import Report
+from importer.env_file import read_env_file
 from importer.storage.store import store
+from importer.variables import ours
 
 SENDERS = 4
 """Keys, and so senders: one alone waits for Mixpanel's answers, four use all of a project's limit."""
@@ -261,23 +263,13 @@ def main(words: Sequence[str] | None = None, check: Callable[[Any], None] | None
     parser.add_argument("--settings", help="a file with lines NAME=value; by default the environment")
     parser.add_argument("--again", action="store_true", help="import what was imported before, too")
     given, others = parser.parse_known_args(words)
-    settings = _read(given.settings) if given.settings else _of_the_environment()
+    settings = ours(read_env_file(given.settings) if given.settings else os.environ)
     pipeline = beam.Pipeline(options=PipelineOptions(others, save_main_session=False))
     _ = pipeline | beam.Create(given.input) | ImportFiles(settings, again=given.again)
     result = pipeline.run()
     result.wait_until_finish()
     if check:
         check(result)
-
-
-def _read(path: str) -> dict[str, str]:
-    with open(path, encoding="utf-8") as file:
-        pairs = (line.strip().partition("=") for line in file if line.strip() and not line.startswith("#"))
-        return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
-
-
-def _of_the_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.startswith(("IMPORT_", "MIXPANEL_"))}
 
 
 if __name__ == "__main__":

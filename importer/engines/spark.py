@@ -33,6 +33,8 @@ from pyspark.sql.types import StructType, TimestampType
 
 from importer import library, log
 from importer.core.report import Report
+from importer.formats.rows import as_event
+from importer.variables import ours
 
 SENDERS = 4
 """Tasks that send at a time: one core sends seven times what a project may take."""
@@ -42,7 +44,6 @@ _OWN = ("event", "time", "distinct_id", "$insert_id", "insert_id")
 _JSON = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX", "timeZone": "UTC"}
 _COUNTS = ("read", "imported", "rejected", "dropped", "requests", "retried")
 _SCHEMA = ", ".join(f"{name} long" for name in _COUNTS)
-_PREFIXES = ("IMPORT_", "MIXPANEL_", "AWS_", "STORAGE_EMULATOR_HOST")
 
 
 def events(df: DataFrame, mapping: str | None = None) -> DataFrame:
@@ -122,8 +123,7 @@ class MixpanelDataSource(DataSource):
 
     def _variables(self) -> dict[str, str]:
         """Spark writes options in small letters."""
-        named = {name.upper(): value for name, value in self.options.items()}
-        return {name: value for name, value in named.items() if name.startswith(_PREFIXES)}
+        return ours({name.upper(): value for name, value in self.options.items()})
 
 
 @dataclass
@@ -179,8 +179,7 @@ def _own(df: DataFrame, name: str) -> Column:
 def _import(batches: Iterable[pa.RecordBatch], variables: Mapping[str, str], source: str) -> Report:
     """Imports what a task has."""
     context = TaskContext.get()
-    here = {name: value for name, value in os.environ.items() if name.startswith(_PREFIXES)}
-    settings = library.settings_from({**here, **variables})
+    settings = library.settings_from({**os.environ, **variables})
     return library.import_records(
         (record for batch in batches for record in _records(batch)),
         source=f"{source}/{context.partitionId() if context else 0}",
@@ -194,14 +193,9 @@ def _records(batch: pa.RecordBatch) -> Iterator[bytes]:
         yield from (value for value in batch.column(0).cast(pa.large_binary()).to_pylist() if value is not None)
         return
     for row in batch.to_pylist():
-        own = {name: row.pop(name) for name in _OWN if name in row}
-        name = own.pop("event", None)
-        if "insert_id" in own:
-            own["$insert_id"] = own.pop("insert_id")
-        if isinstance(time := own.get("time"), datetime):
-            own["time"] = round(time.timestamp() * 1000)
-        properties = {key: value for key, value in {**own, **row}.items() if value is not None}
-        yield msgspec.json.encode({"event": name, "properties": properties})
+        if isinstance(time := row.get("time"), datetime):
+            row["time"] = round(time.timestamp() * 1000)
+        yield msgspec.json.encode(as_event(row))
 
 
 def _report(counts: Mapping[str, int]) -> Report:
@@ -231,8 +225,7 @@ def main() -> None:
     given = parser.parse_args()
     spark = SparkSession.builder.appName("mixpanel-importer").getOrCreate()
     df = spark.read.format(given.format).load(given.input)
-    settings = {name: value for name, value in os.environ.items() if name.startswith(_PREFIXES)}
-    report = send(df, settings, senders=given.senders, source=given.input[0])
+    report = send(df, ours(os.environ), senders=given.senders, source=given.input[0])
     print(msgspec.json.encode(report.counts()).decode())
 
 

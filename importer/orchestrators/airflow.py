@@ -26,6 +26,7 @@ except ImportError:  # Airflow 2
 
 from importer.commands.process import Command, CommandFailed, counts, too_many_rejects
 from importer.errors import SettingsError
+from importer.variables import ours
 
 _STOP_SECONDS = 30.0
 _STATE = "mixpanel_checkpoints"
@@ -66,7 +67,7 @@ class MixpanelHook(BaseHook):
         """The settings that the connection means, as variables."""
         found = self.get_connection(self._conn_id)
         extra = {name: str(value) for name, value in (found.extra_dejson or {}).items()}
-        variables = {name: value for name, value in extra.items() if name.startswith(("IMPORT_", "MIXPANEL_"))}
+        variables = ours(extra)
         if found.login:
             variables["MIXPANEL_SERVICE_ACCOUNT_USERNAME"] = found.login
             variables["MIXPANEL_SERVICE_ACCOUNT_SECRET"] = found.password or ""
@@ -256,6 +257,7 @@ class _State:
     def __init__(self, context: Any, folder: Path | None) -> None:
         self._store = context.get("task_state_store")
         self._folder = folder
+        self._kept = ""
 
     def restored(self) -> dict[str, str]:
         """The setting that names the folder, with what an earlier try left in it."""
@@ -268,10 +270,11 @@ class _State:
         return {"XDG_STATE_HOME": os.fspath(self._folder)}
 
     def save(self) -> None:
-        """Keeps what there is now."""
+        """Keeps what there is now, if that is something new: each line that the command says asks for it."""
         if self._folder is None or self._store is None:
             return
         files = [file for file in self._folder.rglob("*") if file.is_file() and file.stat().st_size <= _MAX_STATE_FILE]
-        self._store.set(
-            _STATE, json.dumps({os.fspath(file.relative_to(self._folder)): file.read_text() for file in files})
-        )
+        state = json.dumps({os.fspath(file.relative_to(self._folder)): file.read_text() for file in files})
+        if state != self._kept:
+            self._store.set(_STATE, state)
+            self._kept = state

@@ -25,9 +25,6 @@ from importer.sources.kafka.offsets import Offsets
 from importer.sources.kafka.rejects import RejectsTopic
 from importer.sources.kafka.settling import Partition, Settling
 
-MAX_OPEN = 20_000
-"""Messages that wait at a time, by default."""
-
 _RETRY_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _POLL_MESSAGES = 1_000
@@ -58,8 +55,8 @@ class KafkaSource:
         settings: the process's.
         topics: their names; one that begins with `^` is a regular expression.
         configuration: librdkafka's, by its own names (`bootstrap.servers`, `group.id`, …).
-        rejects_topic: where rejects go; None where the settings say.
         max_open: messages that wait at a time.
+        rejects_topic: where rejects go; None where the settings say.
         clock: seconds, monotonic.
 
     Raises:
@@ -72,8 +69,8 @@ class KafkaSource:
         topics: Sequence[str],
         configuration: Mapping[str, Any],
         *,
+        max_open: int,
         rejects_topic: str | None = None,
-        max_open: int = MAX_OPEN,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log.get()

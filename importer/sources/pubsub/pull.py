@@ -29,9 +29,6 @@ from importer.errors import DeliveryError, FatalDeliveryError, ImporterError
 from importer.messages import Message, MessageImporter
 from importer.settings import Settings
 
-MAX_OPEN = 10_000
-"""Messages that wait at a time, by default: what is settled within seconds, so that few leases have to be kept."""
-
 _RETRY_SECONDS = 300.0
 _LEASE_SECONDS = 15
 """For which a lease is extended at a time, at most: after that, what a process held that died comes to another one."""
@@ -64,8 +61,8 @@ class PullSource:
         settings: the process's.
         subscriptions: `projects/PROJECT/subscriptions/NAME` each.
         client: Google's, which the caller closes.
-        streams: of each subscription. One carries about 10 MB a second.
         max_open: messages that wait at a time, in all.
+        streams: of each subscription. One carries about 10 MB a second.
         clock: seconds, monotonic.
     """
 
@@ -75,8 +72,8 @@ class PullSource:
         subscriptions: Sequence[str],
         client: SubscriberClient,
         *,
+        max_open: int,
         streams: int = 1,
-        max_open: int = MAX_OPEN,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log.get()

@@ -11,8 +11,8 @@ import pytest
 
 from importer import __main__ as command_line
 from importer.__main__ import main
-from importer.commands.env_file import read_env_file
 from importer.commands.options import Command, as_json, settings_here
+from importer.env_file import read_env_file
 from importer.errors import SettingsError
 from importer.settings import ROWS, Settings
 
