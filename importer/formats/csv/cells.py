@@ -20,7 +20,8 @@ from importer.times import from_iso
 _NUMBER = r"-?(?:0|[1-9]\d{0,14})(?:\.(?:\d*[1-9]|0))?"
 _MAY_BE_PLAIN = frozenset("-0123456789tf")
 _number = re.compile(_NUMBER, re.ASCII).fullmatch
-_numbers = re.compile(rf"(?:(?!-0(?:\.0)?\n)(?:{_NUMBER})?\n)*+", re.ASCII).fullmatch
+_numbers = re.compile(rf"(?:(?:{_NUMBER})?\n)*", re.ASCII).fullmatch
+_negative_zero = re.compile(r"^-0(?:\.0)?$", re.MULTILINE).search
 _whole = re.compile(r"-?(?:0|[1-9]\d{0,18})", re.ASCII).fullmatch
 _quoted = json.encoder.encode_basestring
 _has_escapes = re.compile(r'[\x00-\x1f"\\]').search
@@ -118,7 +119,9 @@ class Column:
         content = lines.encode("latin-1")
         if not content.translate(None, _OF_WHOLE) and not content.startswith(b"0") and b"\n0" not in content:
             return True
-        return not content.translate(None, _OF_NUMBERS) and _numbers(lines) is not None
+        if content.translate(None, _OF_NUMBERS) or not _numbers(lines):
+            return False
+        return "-0" not in lines or not _negative_zero(lines)
 
     def _each(self, cells: Sequence[str]) -> list[str]:
         """Decides on each by itself. Most that begin with a digit are ids: what they are not is looked at first, since
